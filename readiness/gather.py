@@ -1,0 +1,286 @@
+"""Ask every question of a plan, all at once, and keep what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from readiness.host_script import compose, split
+from readiness.model import Cause, Observation, ProbeError, Reason, Unread
+from readiness.plan import Plan
+from readiness.probe import HostProbe, Probe
+from readiness.vantage import Vantages
+
+log = logging.getLogger("readiness")
+
+
+@dataclass(frozen=True)
+class HostEvent:
+    """A machine changed state; ``detail`` says why it is lost."""
+
+    name: str
+    state: Literal["connecting", "ready", "lost"]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ProbeEvent:
+    """A question was asked or answered; ``reason`` where it got no answer."""
+
+    probe: Probe[object]
+    state: Literal["asked", "answered"]
+    reason: Reason | None = None
+
+
+Event = HostEvent | ProbeEvent
+
+
+def _ignore(event: Event) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one question brought: its record, and the fact or why there is none."""
+
+    observation: Observation
+    fact: object
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All readings of a run; ``ended`` says how the asking ended.
+
+    ``hosts`` holds for every machine that was asked from why it could not be, or ``None``.
+    """
+
+    readings: Mapping[Probe[object], Reading]
+    hosts: Mapping[str, Reason | None]
+    ended: Literal["complete", "deadline", "interrupted"]
+
+
+async def gather(
+    plan: Plan,
+    vantages: Vantages,
+    *,
+    deadline: float | None = None,
+    stop: asyncio.Event | None = None,
+    on_event: Callable[[Event], None] = _ignore,
+) -> Gathered:
+    """Ask every probe of the plan once; nothing that goes wrong here goes further than its own reading.
+
+    ``deadline``: seconds for all of it. ``stop``: set it to end early, keeping what was found.
+    """
+    asking = _Asking(plan, vantages, on_event)
+    work = asyncio.create_task(asking.everything())
+    stopped = asyncio.create_task((stop or asyncio.Event()).wait())
+    try:
+        await asyncio.wait({work, stopped}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+        ended: Literal["complete", "deadline", "interrupted"] = "complete"
+        if not work.done():
+            ended = "interrupted" if stopped.done() else "deadline"
+    finally:
+        for task in (work, stopped):
+            task.cancel()
+        await asyncio.gather(work, stopped, return_exceptions=True)
+    return asking.gathered(ended, deadline)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    started_at: datetime
+    duration: float
+    response: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass
+class _Asking:
+    plan: Plan
+    vantages: Vantages
+    on_event: Callable[[Event], None]
+    answers: dict[Probe[object], _Answer] = field(default_factory=dict)
+    asked_at: dict[Probe[object], tuple[datetime, float]] = field(default_factory=dict)
+    hosts: dict[str, Reason | None] = field(default_factory=dict)
+
+    async def everything(self) -> None:
+        names = sorted({name for probe in self.plan.probes for name in probe.vantages})
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(self._connect(name))
+            for name, probes in self.plan.scripts.items():
+                for privileged in (False, True):
+                    chosen = tuple(p for p in probes if self._by_sudo(name, p) is privileged)
+                    if chosen:
+                        group.create_task(self._ask_host(name, chosen, privileged=privileged))
+            for probe in self.plan.probes:
+                if not isinstance(probe, HostProbe):
+                    group.create_task(self._ask(probe))
+
+    def _by_sudo(self, name: str, probe: HostProbe[object]) -> bool:
+        return probe.privileged and name in set(self.vantages) and self.vantages[name].can_sudo
+
+    async def _connect(self, name: str) -> None:
+        self.on_event(HostEvent(name, "connecting"))
+        reason = await self._caught(self._reach(name))
+        self.hosts[name] = reason
+        self.on_event(HostEvent(name, "lost" if reason else "ready", reason.detail if reason else ""))
+
+    async def _reach(self, name: str) -> None:
+        await self.vantages[name].connect()
+
+    async def _ask(self, probe: Probe[object]) -> None:
+        async def read() -> None:
+            limit = probe.limit(self.vantages.limits)
+            if len(probe.vantages) == 1:
+                await self._reach(probe.vantages[0])
+            else:
+                limit += self.vantages.limits.ssh
+            self._begin(probe)
+            async with asyncio.timeout(limit) as clock:
+                try:
+                    response = await probe.read(self.vantages)
+                except TimeoutError as error:
+                    if clock.expired():
+                        raise
+                    raise ProbeError(Cause.TIMEOUT, str(error) or "a step of the question took too long") from error
+            self._answer(probe, response=response)
+
+        self._begin(probe)
+        self.on_event(ProbeEvent(probe, "asked"))
+        reason = await self._caught(read(), what=probe.describe(), limit=probe.limit(self.vantages.limits))
+        if reason is not None:
+            self._answer(probe, reason=reason)
+
+    async def _ask_host(self, name: str, probes: tuple[HostProbe[object], ...], *, privileged: bool) -> None:
+        async def read() -> None:
+            await self._reach(name)
+            token = secrets.token_hex(12)
+            for probe in probes:
+                self._begin(probe)
+            script = compose(probes, token=token)
+            done = await self.vantages[name].run(script, limit=self.vantages.limits.script, privileged=privileged)
+            sections = split(done.out, token)
+            for probe in probes:
+                match sections.get(probe.section):
+                    case str(response):
+                        self._answer(probe, response=response)
+                    case Reason() as reason:
+                        self._answer(probe, reason=reason)
+                    case None:
+                        self._answer(probe, reason=_no_section(name, probe, done.err))
+
+        for probe in probes:
+            self._begin(probe)
+            self.on_event(ProbeEvent(probe, "asked"))
+        reason = await self._caught(read(), what=f"the host script on {name}", limit=self.vantages.limits.script)
+        for probe in probes:
+            if reason is not None and probe not in self.answers:
+                self._answer(probe, reason=reason)
+
+    def _begin(self, probe: Probe[object]) -> None:
+        self.asked_at[probe] = (datetime.now(UTC), time.monotonic())
+
+    def _answer(self, probe: Probe[object], *, response: str | None = None, reason: Reason | None = None) -> None:
+        started_at, since = self.asked_at[probe]
+        redact = self.vantages.redact
+        if response is not None:
+            response = redact(response)
+        if reason is not None:
+            reason = Reason(code=reason.code, detail=redact(reason.detail), enable=redact(reason.enable), by=reason.by)
+        self.answers[probe] = _Answer(started_at, time.monotonic() - since, response, reason)
+        self.on_event(ProbeEvent(probe, "answered", reason))
+
+    async def _caught(
+        self, work: Coroutine[object, object, None], *, what: str = "", limit: float = 0.0
+    ) -> Reason | None:
+        try:
+            await work
+        except ProbeError as error:
+            return error.reason
+        except TimeoutError:
+            return Reason(
+                code=Cause.TIMEOUT,
+                detail=f"no answer within {limit:g} s: {what}",
+                enable="Run the audit again; where the machine is slow, raise `limits` in the site file.",
+            )
+        except Exception as error:  # noqa: BLE001 (a crash in one question is one unread fact)
+            log.debug("crash while asking: %s", what, exc_info=error)
+            return Reason(
+                code=Cause.CRASH,
+                detail=f"the auditor's own code failed: {type(error).__name__}: {str(error)[:300]}",
+                enable="This is a defect of readiness: report it with the question's name.",
+            )
+        return None
+
+    def gathered(self, ended: Literal["complete", "deadline", "interrupted"], deadline: float | None) -> Gathered:
+        for probe in self.plan.probes:
+            if probe not in self.answers:
+                if probe not in self.asked_at:
+                    self._begin(probe)
+                self._answer(probe, reason=_unfinished(ended, deadline))
+        for name in {name for probe in self.plan.probes for name in probe.vantages}:
+            self.hosts.setdefault(name, _unfinished(ended, deadline))
+        readings = {probe: _reading(probe, answer) for probe, answer in self.answers.items()}
+        return Gathered(readings, self.hosts, ended)
+
+
+def _reading(probe: Probe[object], answer: _Answer) -> Reading:
+    observation = Observation(
+        id=probe.id,
+        probe=probe.key,
+        vantage=", ".join(probe.vantages),
+        method=probe.method,
+        started_at=answer.started_at,
+        duration_s=answer.duration,
+        attempts=1,
+        response=answer.response,
+        error=answer.reason,
+    )
+    return Reading(observation, fact_of(probe, observation))
+
+
+def fact_of(probe: Probe[object], observation: Observation) -> object:
+    """The fact that a recorded answer holds, or an ``Unread`` with the reason; pure."""
+    if observation.error is not None:
+        return Unread(reason=observation.error)
+    try:
+        return probe.parse(observation.response or "")
+    except ProbeError as error:
+        return Unread(reason=error.reason)
+    except Exception as error:  # noqa: BLE001 (a parser's crash is one unread fact)
+        log.debug("crash while parsing: %s", probe.key, exc_info=error)
+        return Unread(
+            reason=Reason(
+                code=Cause.CRASH,
+                detail=f"the answer could not be understood: {type(error).__name__}: {str(error)[:300]}",
+                enable="This is a defect of readiness: report it with the recorded answer.",
+            )
+        )
+
+
+def _no_section(name: str, probe: HostProbe[object], errors: bytes) -> Reason:
+    said = errors.decode(errors="replace").strip()[:200]
+    return Reason(
+        code=Cause.PARSE,
+        detail=f"{name} gave no answer to the {probe.section} section" + (f"; its shell said: {said}" if said else ""),
+        enable=f"Log in to {name} as the audit's user and check that `sh -c 'echo ok'` prints ok.",
+    )
+
+
+def _unfinished(ended: str, deadline: float | None) -> Reason:
+    if ended == "interrupted":
+        return Reason(
+            code=Cause.CANCELLED, detail="the run was interrupted before the answer came", enable="Run the audit again."
+        )
+    return Reason(
+        code=Cause.TIMEOUT,
+        detail=f"the audit's own deadline of {deadline:g} s came first" if deadline else "the run ended first",
+        enable="Run the audit again with a longer --timeout.",
+    )
