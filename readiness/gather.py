@@ -41,7 +41,7 @@ class ProbeEvent:
 Event = HostEvent | ProbeEvent
 
 
-def _ignore(event: Event) -> None:
+def unwatched(event: Event) -> None:
     """Watch nothing."""
 
 
@@ -71,7 +71,7 @@ async def gather(
     *,
     deadline: float | None = None,
     stop: asyncio.Event | None = None,
-    on_event: Callable[[Event], None] = _ignore,
+    on_event: Callable[[Event], None] = unwatched,
 ) -> Gathered:
     """Ask every probe of the plan once; nothing that goes wrong here goes further than its own reading.
 
@@ -210,7 +210,7 @@ class _Asking:
                 detail=f"no answer within {limit:g} s: {what}",
                 enable="Run the audit again; where the machine is slow, raise `limits` in the site file.",
             )
-        except Exception as error:  # noqa: BLE001 (a crash in one question is one unread fact)
+        except Exception as error:
             log.debug("crash while asking: %s", what, exc_info=error)
             return Reason(
                 code=Cause.CRASH,
@@ -254,7 +254,7 @@ def fact_of(probe: Probe[object], observation: Observation) -> object:
         return probe.parse(observation.response or "")
     except ProbeError as error:
         return Unread(reason=error.reason)
-    except Exception as error:  # noqa: BLE001 (a parser's crash is one unread fact)
+    except Exception as error:
         log.debug("crash while parsing: %s", probe.key, exc_info=error)
         return Unread(
             reason=Reason(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -40,37 +40,46 @@ def overlay(
     settled = list(findings)
     for attestation in attestations:
         entry = _Entry(
-            f"The attestation of {attestation.check} for {attestation.target} by {attestation.by}",
-            attestation.date,
-            attestation.expires,
-            ATTESTABLE,
-            lambda f, a=attestation: f.requirement.id == a.check and f.target.name == a.target,  # type: ignore[misc]
+            words=f"The attestation of {attestation.check} for {attestation.target} by {attestation.by}",
+            check=attestation.check,
+            target=attestation.target,
+            globs=False,
+            since=attestation.date,
+            until=attestation.expires,
+            statuses=ATTESTABLE,
         )
         for index in entry.usable(settled, today, notices):
             settled[index] = replace(settled[index], attestation=attestation)
     for waiver in waivers:
         entry = _Entry(
-            f"The waiver of {waiver.check} for {waiver.target} ({waiver.reference})",
-            waiver.date,
-            waiver.expires,
-            WAIVABLE,
-            lambda f, w=waiver: (
-                f.requirement.id == w.check  # type: ignore[misc]
-                and (f.target.name == w.target or fnmatchcase(f.target.name, w.target))
-            ),
+            words=f"The waiver of {waiver.check} for {waiver.target} ({waiver.reference})",
+            check=waiver.check,
+            target=waiver.target,
+            globs=True,
+            since=waiver.date,
+            until=waiver.expires,
+            statuses=WAIVABLE,
         )
         for index in entry.usable(settled, today, notices):
             settled[index] = replace(settled[index], waiver=waiver)
     return tuple(settled), tuple(notices)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     words: str
+    check: str
+    target: str
+    globs: bool
     since: date
     until: date | None
     statuses: frozenset[Status]
-    concerns: Callable[[Finding], bool]
+
+    def concerns(self, finding: Finding) -> bool:
+        name = finding.target.name
+        return finding.requirement.id == self.check and (
+            name == self.target or (self.globs and fnmatchcase(name, self.target))
+        )
 
     def usable(self, findings: Sequence[Finding], today: date, notices: list[Notice]) -> list[int]:
         """Where it counts, as indexes; a notice wherever it does not."""

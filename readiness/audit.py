@@ -1,0 +1,73 @@
+"""An audit: what is planned is asked, judged and reported."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from readiness_schemas.report import ReportDocument
+
+from readiness.gather import Event, gather, unwatched
+from readiness.overlay import Notice
+from readiness.plan import Plan
+from readiness.report import Run, assemble
+from readiness.secret import Redactor, Secret, SecretError, SecretRef, resolve
+from readiness.site import Site
+from readiness.vantage import open_vantages
+
+
+async def audit(
+    plan: Plan,
+    *,
+    deadline: float | None = None,
+    stop: asyncio.Event | None = None,
+    baseline: ReportDocument | None = None,
+    on_event: Callable[[Event], None] = unwatched,
+) -> ReportDocument:
+    """Carry out a plan and give back its report document, without its digest.
+
+    ``deadline``: seconds for the whole audit. ``stop``: set it to end early; what was found is reported, the rest
+    is ``unknown``, ``cancelled``.
+    """
+    started_at = datetime.now(UTC)
+    site = plan.site
+    redact = Redactor()
+    known, trouble = await _secrets(site, redact)
+    vantages = await open_vantages(
+        site.access, limits=site.limits, secrets=known, redact=redact, exec_allowed=site.probing.exec
+    )
+    try:
+        gathered = await gather(plan, vantages, deadline=deadline, stop=stop, on_event=on_event)
+    finally:
+        async with asyncio.timeout(site.limits.connect):
+            await vantages.close()
+    run = Run(started_at=started_at, finished_at=datetime.now(UTC), auditor=_auditor(), gathered=gathered)
+    return assemble(plan, run, notices=trouble, baseline=baseline)
+
+
+async def _secrets(site: Site, redact: Redactor) -> tuple[Mapping[SecretRef, Secret], tuple[Notice, ...]]:
+    known: dict[SecretRef, Secret] = {}
+    trouble: list[Notice] = []
+
+    async def fetch(ref: SecretRef, users: tuple[str, ...]) -> None:
+        try:
+            secret = await asyncio.to_thread(resolve, ref)
+        except SecretError as error:
+            trouble.append(Notice("secret", f"A secret is missing: {error}."))
+        else:
+            redact.learn(secret, users=users)
+            known[ref] = secret
+
+    await asyncio.gather(*(fetch(ref, users) for ref, users in site.secrets.items()))
+    return known, tuple(sorted(trouble, key=lambda notice: notice.text))
+
+
+def _auditor() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,480 @@
+"""Judge what a run gathered and draw up its report document."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from typing import Literal, cast
+
+from readiness_schemas.report import (
+    AttestationDocument,
+    BaselineDocument,
+    BlockerDocument,
+    ChangeWord,
+    CountsDocument,
+    EvidenceDocument,
+    FindingDocument,
+    JobDocument,
+    NoticeDocument,
+    ObservationDocument,
+    ReasonDocument,
+    ReportDocument,
+    RequirementDocument,
+    RunDocument,
+    SiteDocument,
+    StatusWord,
+    VantageDocument,
+    WaiverDocument,
+)
+
+from readiness.compare import Seen, compare
+from readiness.gather import Gathered, Reading
+from readiness.model import (
+    Attestation,
+    Cause,
+    Evidence,
+    Finding,
+    Judgement,
+    Level,
+    Obligation,
+    Owner,
+    Reason,
+    Requirement,
+    Status,
+    Unread,
+    Waiver,
+    owner_of,
+    status_of,
+)
+from readiness.overlay import Notice, overlay
+from readiness.plan import Instance, Plan
+from readiness.probe import Attempt, Probe
+from readiness.score import OPEN, counted, coverage, score, standing, verdict
+from readiness.site import Absent, Site
+from readiness.vantage import AUDITOR
+
+SCHEMA_VERSION = "1.0"
+
+log = logging.getLogger("readiness")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run brought, whether just now or read back from its record; times in UTC."""
+
+    started_at: datetime
+    finished_at: datetime
+    auditor: str
+    gathered: Gathered
+    rejudged_from: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def assemble(
+    plan: Plan, run: Run, *, notices: Sequence[Notice] = (), baseline: ReportDocument | None = None
+) -> ReportDocument:
+    """Judge every instance of the plan by what was gathered and draw up the report document."""
+    site = plan.site
+    judged = [judge(instance, run.gathered.readings, at=run.started_at, site=site) for instance in plan.instances]
+    findings, said = overlay(judged, site.attestations, site.waivers, at=run.started_at)
+    of: dict[str, list[Finding]] = {requirement.id: [] for requirement in plan.requirements}
+    for finding in findings:
+        of[finding.requirement.id].append(finding)
+    standings = [standing(requirement, of[requirement.id]) for requirement in plan.requirements]
+    complete = run.gathered.ended == "complete"
+    points = score(standings)
+    covered = coverage([(requirement, of[requirement.id]) for requirement in plan.requirements])
+    changes, compared = _compare(findings, baseline)
+    blockers = _blockers(findings, site, run.started_at.date())
+    earliest = _earliest(blockers)
+    return ReportDocument(
+        schema_version=SCHEMA_VERSION,
+        tool={"name": "readiness", "version": version("readiness")},
+        page={"title": site.page.title, "revision": site.page.revision, "source": site.page.source},
+        site=_site(site),
+        run=_run(plan, run, complete=complete),
+        verdict=verdict(findings, whole=complete and not plan.partial).value,
+        score={"value": points.value, "earned": points.earned, "possible": points.possible},
+        coverage={
+            "applicable": covered.applicable,
+            "proven": covered.proven,
+            "attested": covered.attested,
+            "waived": covered.waived,
+            "unproven": covered.unproven,
+        },
+        counts=_counts(findings),
+        requirements=[
+            RequirementDocument(
+                id=each.requirement.id,
+                section=each.requirement.section,
+                text=each.requirement.text,
+                obligation=each.requirement.obligation.value,
+                origin=each.requirement.origin.value,
+                status=_word(each.status),
+                weight=round(float(each.weight), 4),
+                earned=round(float(each.earned), 4),
+            )
+            for each in standings
+        ],
+        findings=[_finding(finding, changes.get(finding.id)) for finding in findings],
+        observations=_observations(run.gathered.readings.values()),
+        blockers=blockers,
+        earliest_ready=earliest,
+        notices=[
+            NoticeDocument(kind=notice.kind, text=notice.text) for notice in (*_incomplete(plan, run), *notices, *said)
+        ],
+        baseline=compared,
+    )
+
+
+def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: datetime, site: Site) -> Finding:
+    """Make the finding of one instance; a crash of its check is an ``unknown`` that says so."""
+    read = [readings[probe] for probe in instance.probes]
+    if instance.settled is not None:
+        judgement = instance.settled
+    else:
+        judgement = _judged(instance, [reading.fact for reading in read])
+    requirement = instance.check.requirement
+    starts = [reading.observation.started_at for reading in read]
+    ends = [reading.observation.started_at + timedelta(seconds=reading.observation.duration_s) for reading in read]
+    started_at = min(starts, default=at)
+    evidence = tuple(_completed(piece, instance.needs, read, at=started_at) for piece in judgement.evidence)
+    status = status_of(judgement.outcome, requirement.obligation)
+    return Finding(
+        id=instance.id,
+        requirement=requirement,
+        target=instance.target,
+        status=status,
+        judgement=replace(judgement, evidence=evidence),
+        level=max((piece.level for piece in evidence), default=Level.DECLARED),
+        owner=judgement.owner or owner_of(judgement.lane, requirement.owner),
+        started_at=started_at,
+        duration_s=max(((end - started_at).total_seconds() for end in ends), default=0.0),
+        valid_until=_valid_until(status, judgement, requirement, started_at, site),
+    )
+
+
+def _judged(instance: Instance, facts: Sequence[object]) -> Judgement:
+    for need, fact in zip(instance.needs, facts, strict=True):
+        if isinstance(fact, Unread) and not isinstance(need, Attempt):
+            return _unread(need, fact)
+    try:
+        return instance.check.judge(instance.target, *facts)
+    except Exception as error:
+        log.debug("crash while judging %s", instance.id, exc_info=error)
+        return Judgement.unknown(
+            "The auditor's own code failed while judging this.",
+            Cause.CRASH,
+            f"{type(error).__name__}: {str(error)[:300]}",
+            enable="This is a defect of readiness: report it with the finding's id.",
+        )
+
+
+def _unread(need: Probe[object], fact: Unread) -> Judgement:
+    reason = fact.reason
+    enable = reason.enable or "Mend what the reason names and run the audit again."
+    return Judgement.unknown(
+        f"Not determined: {reason.detail}.",
+        reason.code,
+        reason.detail,
+        enable=enable,
+        by=reason.by,
+        observed=f"no answer to: {need.describe()}",
+        evidence=(Evidence(label="No answer", value=reason.detail, level=Level.DECLARED, of=fact),),
+        reasoning="The question could not be answered for a reason that lies on the auditor's side of it, "
+        "so it is neither met nor violated.",
+    )
+
+
+def _completed(
+    piece: Evidence, needs: Sequence[Probe[object]], readings: Sequence[Reading], *, at: datetime
+) -> Evidence:
+    for need, reading in zip(needs, readings, strict=True):
+        if piece.of is not None and reading.fact is piece.of:
+            seen = reading.observation
+            return replace(
+                piece,
+                vantage=piece.vantage or seen.vantage,
+                method=piece.method or need.method,
+                at=piece.at or seen.started_at,
+                observation=piece.observation or seen.id,
+            )
+    return replace(piece, vantage=piece.vantage or AUDITOR, method=piece.method or "site file", at=piece.at or at)
+
+
+def _valid_until(
+    status: Status, judgement: Judgement, requirement: Requirement, at: datetime, site: Site
+) -> datetime | None:
+    if status in {Status.UNKNOWN, Status.MANUAL, Status.SKIP}:
+        return None
+    valid_for = site.report.valid_for.get(_kind(requirement.id), requirement.valid_for)
+    until = at + valid_for
+    return min(until, judgement.valid_until) if judgement.valid_until is not None else until
+
+
+def _kind(check: str) -> str:
+    if check in {"vm.time-sync", "vm.clock-offset"}:
+        return "clock"
+    return "connectivity" if check.startswith(("connectivity.", "network.")) else check
+
+
+def _word(status: Status) -> StatusWord:
+    return status.value
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _site(site: Site) -> SiteDocument:
+    return SiteDocument(
+        name=site.name,
+        slug=site.slug,
+        change_ticket=site.change_ticket,
+        environment=site.environment.value,
+        capacity={"agents": site.capacity.agents, "caps": float(site.capacity.caps)},
+        digest=site.digest,
+        declared=dict(site.declared),
+    )
+
+
+def _run(plan: Plan, run: Run, *, complete: bool) -> RunDocument:
+    roles = {vm.name: vm.role.value for vm in plan.site.vms}
+    if not isinstance(plan.site.bootstrap, Absent):
+        roles[plan.site.bootstrap.name] = "bootstrap"
+    hosts = {access.name: access.host for access in plan.site.access}
+    reached = [name for name, reason in run.gathered.hosts.items() if reason is None]
+    scope: Literal["full", "partial"] = "partial" if plan.partial else "full"
+    return RunDocument(
+        id=run.id,
+        started_at=_stamp(run.started_at),
+        finished_at=_stamp(run.finished_at),
+        duration_s=round((run.finished_at - run.started_at).total_seconds(), 3),
+        auditor=run.auditor,
+        vantages=[AUDITOR, *(name for name in (*roles, *sorted(hosts.keys() - roles.keys())) if name in reached)],
+        hosts=[
+            VantageDocument(
+                name=name,
+                host=hosts.get(name, ""),
+                role=roles.get(name, name),
+                reached=reason is None,
+                error=None if reason is None else reason.detail,
+            )
+            for name, reason in sorted(run.gathered.hosts.items(), key=lambda item: _order(item[0], roles))
+            if name != AUDITOR
+        ],
+        complete=complete,
+        scope=scope,
+        rejudged_from=run.rejudged_from,
+    )
+
+
+def _order(name: str, roles: Mapping[str, str]) -> tuple[int, str]:
+    return (list(roles).index(name) if name in roles else len(roles), name)
+
+
+def _counts(findings: Sequence[Finding]) -> CountsDocument:
+    tally = {status.value: 0 for status in Status}
+    for finding in findings:
+        tally[finding.status.value] += 1
+    return CountsDocument(
+        **{  # type: ignore[typeddict-item]
+            **tally,
+            "attested": sum(finding.attestation is not None for finding in findings),
+            "waived": sum(finding.waiver is not None for finding in findings),
+        }
+    )
+
+
+def _finding(finding: Finding, change: str | None) -> FindingDocument:
+    judgement = finding.judgement
+    return FindingDocument(
+        id=finding.id,
+        check=finding.requirement.id,
+        target={
+            "kind": finding.target.kind.value,
+            "name": finding.target.name,
+            "source": finding.target.source,
+            "host": finding.target.host,
+            "port": finding.target.port,
+        },
+        status=_word(finding.status),
+        obligation=finding.requirement.obligation.value,
+        origin=finding.requirement.origin.value,
+        level=finding.level.word,
+        summary=judgement.summary,
+        expected=judgement.expected,
+        observed=judgement.observed,
+        reasoning=judgement.reasoning,
+        evidence=[_evidence(piece) for piece in judgement.evidence],
+        remedy=judgement.remedy,
+        reason=None if judgement.reason is None else _reason(judgement.reason),
+        lane=None if judgement.lane is None else judgement.lane.value,
+        owner=finding.owner.value,
+        started_at=_stamp(finding.started_at),
+        duration_s=round(finding.duration_s, 3),
+        valid_until=None if finding.valid_until is None else _stamp(finding.valid_until),
+        attestation=None if finding.attestation is None else _attestation(finding.attestation),
+        waiver=None if finding.waiver is None else _waiver(finding.waiver),
+        change=cast("ChangeWord | None", change),
+    )
+
+
+def _evidence(piece: Evidence) -> EvidenceDocument:
+    assert piece.at is not None
+    return EvidenceDocument(
+        label=piece.label,
+        value=piece.value,
+        vantage=piece.vantage or AUDITOR,
+        method=piece.method or "",
+        level=piece.level.word,
+        at=_stamp(piece.at),
+        observation=piece.observation,
+    )
+
+
+def _reason(reason: Reason) -> ReasonDocument:
+    return ReasonDocument(code=reason.code.value, detail=reason.detail, enable=reason.enable, by=reason.by)
+
+
+def _attestation(attestation: Attestation) -> AttestationDocument:
+    return AttestationDocument(
+        check=attestation.check,
+        target=attestation.target,
+        by=attestation.by,
+        date=attestation.date.isoformat(),
+        reference=attestation.reference,
+        expires=None if attestation.expires is None else attestation.expires.isoformat(),
+    )
+
+
+def _waiver(waiver: Waiver) -> WaiverDocument:
+    return WaiverDocument(
+        check=waiver.check,
+        target=waiver.target,
+        reason=waiver.reason,
+        approved_by=waiver.approved_by,
+        reference=waiver.reference,
+        date=waiver.date.isoformat(),
+        expires=waiver.expires.isoformat(),
+    )
+
+
+def _observations(readings: Iterable[Reading]) -> list[ObservationDocument]:
+    return [
+        ObservationDocument(
+            id=seen.id,
+            probe=seen.probe,
+            vantage=seen.vantage,
+            method=seen.method,
+            started_at=_stamp(seen.started_at),
+            duration_s=round(seen.duration_s, 3),
+            attempts=seen.attempts,
+            response=seen.response,
+            error=None if seen.error is None else _reason(seen.error),
+        )
+        for seen in sorted((reading.observation for reading in readings), key=lambda seen: seen.probe)
+    ]
+
+
+def _incomplete(plan: Plan, run: Run) -> tuple[Notice, ...]:
+    said: list[Notice] = []
+    if run.gathered.ended == "interrupted":
+        said.append(Notice("incomplete", "The run was interrupted: what had not been answered by then is unknown."))
+    if run.gathered.ended == "deadline":
+        said.append(Notice("incomplete", "The run met its own deadline: what was not answered by then is unknown."))
+    if plan.partial:
+        said.append(Notice("incomplete", "The run was told to leave checks out, so it cannot prove the site ready."))
+    return tuple(said)
+
+
+def _compare(
+    findings: Sequence[Finding], baseline: ReportDocument | None
+) -> tuple[Mapping[str, str], BaselineDocument | None]:
+    if baseline is None:
+        return {}, None
+    before = {each["id"]: Seen(each["status"], each["observed"]) for each in baseline["findings"]}
+    after = {finding.id: Seen(finding.status.value, finding.judgement.observed) for finding in findings}
+    changes, gone = compare(before, after)
+
+    def those(kind: str) -> list[str]:
+        return [finding for finding, change in changes.items() if change.value == kind]
+
+    document = BaselineDocument(
+        run_id=baseline["run"]["id"],
+        started_at=baseline["run"]["started_at"],
+        score=baseline["score"]["value"],
+        verdict=baseline["verdict"],
+        fixed=those("fixed"),
+        regressed=those("regressed"),
+        new=those("new"),
+        gone=list(gone),
+        changed=those("changed"),
+    )
+    return {finding: change.value for finding, change in changes.items()}, document
+
+
+def _blockers(findings: Sequence[Finding], site: Site, today: date) -> list[BlockerDocument]:
+    blocking = {finding.id: finding for finding in findings if _blocks(finding)}
+    jobs: dict[Owner, dict[str, JobDocument]] = {}
+    for finding in blocking.values():
+        root = _root(finding, blocking)
+        text = root.judgement.job or root.judgement.summary
+        job = jobs.setdefault(root.owner, {}).setdefault(
+            text, JobDocument(text=text, status=_word(root.status), findings=[])
+        )
+        job["findings"].append(finding.id)
+    groups: list[BlockerDocument] = []
+    for owner in Owner:
+        if owner in jobs:
+            days = site.report.lead_times.get(owner)
+            groups.append(
+                BlockerDocument(
+                    owner=owner.value,
+                    lead_time=None if days is None else f"{days}d",
+                    ready_on=None if days is None else _working_days(today, days).isoformat(),
+                    jobs=sorted(jobs[owner].values(), key=lambda job: job["status"]),
+                )
+            )
+    return sorted(groups, key=lambda group: group["ready_on"] or "", reverse=True)
+
+
+def _blocks(finding: Finding) -> bool:
+    if not counted(finding.requirement) or finding.requirement.obligation is not Obligation.MANDATORY:
+        return False
+    return (finding.status is Status.FAIL and finding.waiver is None) or (
+        finding.status in OPEN and not finding.settled
+    )
+
+
+def _root(finding: Finding, blocking: Mapping[str, Finding]) -> Finding:
+    """The finding that stands behind this one, as far as it blocks too."""
+    seen = {finding.id}
+    while (reason := finding.judgement.reason) is not None and reason.by is not None:
+        if reason.by in seen or reason.by not in blocking:
+            break
+        finding = blocking[reason.by]
+        seen.add(finding.id)
+    return finding
+
+
+def _working_days(start: date, days: int) -> date:
+    """The day on which so many working days (Monday to Friday) have passed since ``start``."""
+    day = start
+    while days > 0:
+        day += timedelta(days=1)
+        days -= day.weekday() < 5
+    return day
+
+
+def _earliest(blockers: Sequence[BlockerDocument]) -> str | None:
+    dates = [group["ready_on"] for group in blockers]
+    known = [each for each in dates if each is not None]
+    return max(known) if known and len(known) == len(dates) else None
