@@ -1,6 +1,7 @@
 """The planned site, as its site file declares it."""
 
 from readiness.site.declared import (
+    DEFAULT_PAGE,
     Absent,
     Bootstrap,
     Capacity,
@@ -31,6 +32,7 @@ from readiness.site.page import PAGES, Page
 from readiness.site.targets import EdgeTarget, ServiceTarget, SiteTarget, VmTarget
 
 __all__ = [
+    "DEFAULT_PAGE",
     "PAGES",
     "Absent",
     "Bootstrap",

@@ -1,0 +1,34 @@
+"""The command line: the one place that prints, exits and knows that reports exist."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from readiness.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command of this process's arguments and exit with its code; no traceback reaches a user."""
+    if os.name == "nt":
+        sys.stderr.write("readiness runs on Linux, macOS and WSL: on Windows, run it inside WSL.\n")
+        sys.exit(2)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if os.environ.get("READINESS_TRACEBACK"):
+            raise
+        sys.stderr.write(
+            f"readiness itself failed: {type(error).__name__}: {str(error)[:500]}\n"
+            "This is a defect of readiness and says nothing about the site. To see where it happened, "
+            "run the same command with READINESS_TRACEBACK=1.\n"
+        )
+        sys.exit(4)

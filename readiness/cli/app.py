@@ -1,0 +1,199 @@
+"""The commands and their options; what is heavy is imported by the command that uses it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="readiness",
+    help="Proves or disproves, before anything is deployed, that a site is ready for Genesys EX Engage Connector.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class TableFormat(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MD = "md"
+
+
+class CatalogueFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    MD = "md"
+
+
+class ReportFormat(StrEnum):
+    HTML = "html"
+    MD = "md"
+    JUNIT = "junit"
+    CSV = "csv"
+
+
+class SchemaName(StrEnum):
+    SITE = "site"
+    REPORT = "report"
+
+
+SiteFile = Annotated[Path, typer.Argument(metavar="FILE", help="The site file.", show_default=False)]
+ReportFile = Annotated[Path, typer.Argument(metavar="REPORT.json", help="A report.", show_default=False)]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="Only these checks; ids or globs.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="ID", help="Not these checks; ids or globs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"readiness {version('readiness')}")
+        raise typer.Exit
+
+
+@app.callback()
+def readiness(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Prove a planned site ready for EXEC."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where before/ and after/ go.")] = None,
+) -> None:
+    """Audit an embedded site with faults in it, mend them, audit again; needs no network and no root."""
+    from readiness.cli.demo import run
+
+    raise typer.Exit(run(out or Path("demo")))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path("site.yaml"),
+) -> None:
+    """Write a commented site file with blanks to fill in."""
+    from readiness.cli.site import init
+
+    raise typer.Exit(init(file))
+
+
+@app.command()
+def validate(file: SiteFile) -> None:
+    """Check a site file: every problem with its line, its column and what was expected."""
+    from readiness.cli.site import validate
+
+    raise typer.Exit(validate(file))
+
+
+@app.command()
+def hostkeys(
+    file: SiteFile,
+    write: Annotated[bool, typer.Option("--write", help="Add the unknown ones to the known_hosts file.")] = False,
+) -> None:
+    """Show every host's key fingerprint, to be confirmed once before the first audit."""
+    from readiness.cli.site import hostkeys
+
+    raise typer.Exit(hostkeys(file, write=write))
+
+
+@app.command()
+def plan(
+    file: SiteFile,
+    format: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = TableFormat.TABLE,
+    only: Only = None,
+    skip: Skip = None,
+) -> None:
+    """Print every check, connection and script that an audit would make; touches nothing."""
+    from readiness.cli.catalogue import plan
+
+    raise typer.Exit(plan(file, format.value, only or [], skip or []))
+
+
+@app.command()
+def size(
+    agents: Annotated[int, typer.Option("--agents", min=0, help="Agents of the contact centre.", show_default=False)],
+    caps: Annotated[float, typer.Option("--caps", min=0, help="Call arrivals a second.", show_default=False)],
+) -> None:
+    """Print the Redis memory that so many agents and calls need, with the reasoning."""
+    from readiness.cli.catalogue import size
+
+    raise typer.Exit(size(agents, caps))
+
+
+@app.command()
+def audit(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One or more site files.")],
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="DIR", help="Where the report goes; - prints the JSON alone.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="html, json, md, junit, csv; comma separated.")
+    ] = "html,json",
+    baseline: Annotated[
+        str, typer.Option("--baseline", metavar="FILE|auto|none", help="The earlier report to compare with.")
+    ] = "auto",
+    only: Only = None,
+    skip: Skip = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", min=1, help="Seconds for the whole audit.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when ready only with exceptions.")] = False,
+) -> None:
+    """Audit the planned site from the machines that will run EXEC, and write a scored report.
+
+    Exits 0 when ready (or ready with exceptions), 1 when not ready, 2 for a wrong call or site file, 3 when not
+    proven, 4 when the auditor itself failed, 130 when interrupted.
+    """
+    from readiness.cli.audit import Call, run
+
+    call = Call(
+        out=out, formats=format, baseline=baseline, only=only or [], skip=skip or [], timeout=timeout, strict=strict
+    )
+    raise typer.Exit(run(files, call))
+
+
+@app.command()
+def render(
+    report: ReportFile,
+    format: Annotated[ReportFormat, typer.Option("--format", help="What to draw.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to; else standard output.")] = None,
+) -> None:
+    """Draw a report again from its JSON."""
+    from readiness.cli.audit import render
+
+    raise typer.Exit(render(report, format.value, out))
+
+
+@app.command()
+def checks(
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One check, explained.")] = None,
+    format: Annotated[CatalogueFormat, typer.Option("--format", help="How to print it.")] = CatalogueFormat.TABLE,
+) -> None:
+    """The catalogue of checks; with an id, what it requires, how it is proven and what its statuses mean."""
+    from readiness.cli.catalogue import checks
+
+    raise typer.Exit(checks(id, format.value))
+
+
+@app.command()
+def schema(
+    name: Annotated[SchemaName, typer.Argument(metavar="site|report", help="Which one.", show_default=False)],
+) -> None:
+    """Print a JSON Schema, for editors and scripts."""
+    import json
+
+    from readiness_schemas import load
+
+    typer.echo(json.dumps(load(name.value), indent=2))

@@ -1,0 +1,181 @@
+"""``readiness audit`` and ``readiness render``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from readiness_reports import as_json, as_text
+from readiness_schemas.report import ReportDocument
+
+from readiness.cli.console import complain, console, load, pack
+from readiness.cli.live import LiveView, PlainView, View
+from readiness.gather import unwatched
+from readiness.plan import Plan
+from readiness.plan import plan as make_plan
+from readiness.site import Site
+
+FORMATS = {"html": "report.html", "json": "report.json", "md": "report.md", "junit": "report.xml", "csv": "report.csv"}
+EXITS = {"ready": 0, "ready_with_exceptions": 0, "not_ready": 1, "not_proven": 3}
+WORST_FIRST = (130, 4, 2, 1, 3, 0)
+REPORTS = Path("readiness-reports")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The options of one ``readiness audit``."""
+
+    out: str | None = None
+    formats: str = "html,json"
+    baseline: str = "auto"
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    timeout: float | None = None
+    strict: bool = False
+
+
+def run(files: Sequence[Path], call: Call) -> int:
+    """Audit each site file in turn; the worst exit code of all."""
+    formats = [word.strip() for word in call.formats.split(",") if word.strip()]
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        complain(f"--format: {', '.join(unknown) or 'nothing'} is not a format; there are {', '.join(FORMATS)}")
+        return 2
+    if call.out == "-" and (len(files) > 1 or formats != ["json"]):
+        complain("--out - prints one report: give one site file and --format json")
+        return 2
+    sites = [load(file) for file in files]
+    if any(site is None for site in sites):
+        return 2
+    codes = {one(site, call, formats, several=len(files) > 1) for site in sites if site is not None}
+    return next(code for code in WORST_FIRST if code in codes)
+
+
+def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int:
+    """Audit one site, write its report and say what was found."""
+    try:
+        planned = make_plan(site, pack(), only=call.only, skip=call.skip)
+    except ValueError as error:
+        complain(f"{site.path}: {error}")
+        return 2
+    bare = call.out == "-"
+    folder = None if bare else _folder(site, call.out, several=several)
+    try:
+        baseline = _baseline(call.baseline, site, folder)
+    except as_json.ReportUnreadable as error:
+        complain(f"--baseline: {error}")
+        return 2
+    document, interrupted = carry_out(planned, timeout=call.timeout, baseline=baseline, quiet=bare)
+    as_json.seal_digest(document)
+    if folder is None:
+        typer.echo(as_json.dumps(document), nl=False)
+    else:
+        written = write(document, formats, folder)
+        for line in as_text.lines(document):
+            console().print(line)
+        console().print()
+        for path in written:
+            console().print(f"Report: {path}", soft_wrap=True)
+    if interrupted:
+        return 130
+    code = EXITS[document["verdict"]]
+    return 1 if call.strict and document["verdict"] == "ready_with_exceptions" else code
+
+
+def carry_out(
+    planned: Plan, *, timeout: float | None = None, baseline: ReportDocument | None = None, quiet: bool = False
+) -> tuple[ReportDocument, bool]:
+    """Run one audit under a view; Ctrl-C ends it early. The document, and whether it was interrupted."""
+    from readiness.audit import audit
+
+    async def watched(on_event: Callable[..., None]) -> tuple[ReportDocument, bool]:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(signal.SIGINT, stop.set)
+            loop.add_signal_handler(signal.SIGTERM, stop.set)
+        document = await audit(planned, deadline=timeout, stop=stop, baseline=baseline, on_event=on_event)
+        return document, stop.is_set()
+
+    if quiet:
+        return asyncio.run(watched(unwatched))
+    screen = console()
+    view: View = LiveView(screen, planned) if screen.is_terminal else PlainView(screen, planned)
+    with view:
+        return asyncio.run(watched(view.on_event))
+
+
+def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write ``report.json`` and the formats asked for into ``folder``; each file appears whole or not at all."""
+    text = as_json.dumps(document)
+    as_json.validate(document)
+    paths = []
+    for name in dict.fromkeys(("json", *formats)):
+        path = folder / FORMATS[name]
+        as_json.write(path, text if name == "json" else drawn(document, name))
+        paths.append(path)
+    return paths
+
+
+def drawn(document: ReportDocument, name: str) -> str:
+    """The report in one format other than JSON."""
+    if name == "html":
+        from readiness_reports import as_html
+
+        return as_html.render(document)
+    if name == "md":
+        from readiness_reports import as_markdown
+
+        return as_markdown.render(document)
+    if name == "junit":
+        from readiness_reports import as_junit
+
+        return as_junit.render(document)
+    from readiness_reports import as_csv
+
+    return as_csv.render(document)
+
+
+def render(report: Path, name: str, out: Path | None) -> int:
+    """Draw a report again in another format."""
+    try:
+        document = as_json.read(report)
+    except as_json.ReportUnreadable as error:
+        complain(str(error))
+        return 2
+    text = drawn(document, name)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        as_json.write(out, text)
+    return 0
+
+
+def _folder(site: Site, out: str | None, *, several: bool) -> Path:
+    if out is not None:
+        return Path(out) / site.slug if several else Path(out)
+    return REPORTS / site.slug / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _baseline(wanted: str, site: Site, folder: Path | None) -> ReportDocument | None:
+    if wanted == "none" or (wanted == "auto" and folder is None):
+        return None
+    if wanted != "auto":
+        return as_json.read(Path(wanted))
+    assert folder is not None
+    earlier = []
+    for path in {*folder.glob("report.json"), *folder.parent.glob("*/report.json")}:
+        try:
+            document = as_json.read(path)
+        except as_json.ReportUnreadable:
+            continue
+        run = document["run"]
+        if document["site"]["slug"] == site.slug and run["complete"] and run["scope"] == "full":
+            earlier.append(document)
+    return max(earlier, key=lambda document: document["run"]["started_at"], default=None)

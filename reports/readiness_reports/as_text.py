@@ -1,0 +1,217 @@
+"""The report as an operator reads it in a terminal: the verdict, what blocks, what is worth reading, how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from itertools import groupby
+
+from readiness_schemas.report import FindingDocument, ReportDocument
+from rich.padding import Padding
+from rich.text import Text
+
+MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?", "manual": "✎", "skip": "–"}
+STYLES = {
+    "pass": "green",
+    "warn": "yellow",
+    "fail": "bold red",
+    "unknown": "magenta",
+    "manual": "cyan",
+    "skip": "dim",
+}
+VERDICTS = {
+    "ready": ("Ready", "bold green"),
+    "ready_with_exceptions": ("Ready with exceptions", "bold yellow"),
+    "not_ready": ("Not ready", "bold red"),
+    "not_proven": ("Not proven", "bold magenta"),
+}
+OWNERS = {
+    "network": "Network",
+    "dba": "DBA",
+    "virtualisation": "Virtualisation",
+    "genesys_cloud": "Genesys Cloud",
+    "engage": "Engage",
+    "deployer": "Deployer",
+}
+ORDER = ("fail", "unknown", "manual", "warn")
+_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], "�")
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "�") | {0x0A: "\n", 0x09: "    "}
+
+Line = Text | Padding
+
+
+def clean(text: str) -> str:
+    """Text that cannot steer a terminal: controls and direction marks become replacement characters."""
+    return text.translate(_CONTROLS | _BIDI)
+
+
+def lines(document: ReportDocument, *, details: bool = True) -> Iterator[Line]:
+    """The whole page, line by line; ``details`` off ends it after what blocks sign-off."""
+    yield from head(document)
+    yield from blocking(document)
+    if details:
+        yield from findings(document)
+
+
+def head(document: ReportDocument) -> Iterator[Line]:
+    """Verdict, coverage and score, and whatever must be said aloud."""
+    words, style = VERDICTS[document["verdict"]]
+    site, covered, score = document["site"], document["coverage"], document["score"]
+    facts = [site["name"], site["change_ticket"], f"page of {document['page']['revision']}"]
+    yield Text()
+    yield Text.assemble((words, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim"))
+    yield _indented(Text(_lead(document)))
+    value = "not available" if score["value"] is None else f"{score['value']:g} of 100"
+    earned = "" if score["value"] is None else f" ({score['earned']:g} of {score['possible']:g} points)"
+    parts = [f"{covered[key]} {words}" for key, words in _COVERED if covered[key]]  # type: ignore[literal-required]
+    yield _indented(
+        Text.assemble(
+            "Coverage ",
+            (f"{covered['proven']} of {covered['applicable']}", "bold"),
+            " requirements proven" + (f", {', '.join(parts)}" if parts else ""),
+            ".  Score ",
+            (value, "bold"),
+            earned,
+            ".",
+        )
+    )
+    for notice in document["notices"]:
+        yield _indented(Text(clean(notice["text"]), style="bold red"))
+
+
+_COVERED = (("attested", "attested"), ("waived", "waived"), ("unproven", "not proven"))
+
+
+def _lead(document: ReportDocument) -> str:
+    relevant = [each for each in document["requirements"] if each["origin"] != "beyond"]
+    mandatory = [each for each in relevant if each["obligation"] == "mandatory"]
+    missed = sum(each["status"] == "fail" for each in mandatory)
+    unproven = sum(each["status"] in {"unknown", "manual"} for each in mandatory)
+    counts = document["counts"]
+    passed = f"{counts['pass']} {_plural(counts['pass'], 'finding')} passed."
+    match document["verdict"]:
+        case "ready":
+            return f"Every requirement of the page that applies is met. {passed}"
+        case "ready_with_exceptions":
+            return f"Nothing mandatory stands open; the exceptions below were accepted or are recommendations. {passed}"
+        case "not_proven":
+            return f"Nothing mandatory is violated, but {_some(unproven)} not proven yet. {passed}"
+        case _:
+            more = f", {unproven} more {_plural(unproven, 'is', 'are')} not proven" if unproven else ""
+            return f"{_some(missed).capitalize()} not met{more}. {passed}"
+
+
+def _some(count: int) -> str:
+    return f"{count} mandatory {_plural(count, 'requirement is', 'requirements are')}"
+
+
+def _plural(count: int, one: str, many: str | None = None) -> str:
+    return one if count == 1 else (many or f"{one}s")
+
+
+def blocking(document: ReportDocument) -> Iterator[Line]:
+    """What blocks sign-off, by the people who can mend it; unbuilt checks are one line."""
+    built = {finding["id"] for finding in document["findings"] if not _unbuilt(finding)}
+    groups = [
+        (group, [job for job in group["jobs"] if any(each in built for each in job["findings"])])
+        for group in document["blockers"]
+    ]
+    if any(jobs for _, jobs in groups):
+        yield Text()
+        yield Text("What blocks sign-off", style="bold")
+    for group, jobs in groups:
+        if not jobs:
+            continue
+        when = ""
+        if group["ready_on"] is not None:
+            when = f"  {group['lead_time']} of work, {_day(group['ready_on'])} at the earliest"
+        yield _indented(Text.assemble((OWNERS.get(group["owner"], group["owner"]), "bold"), (when, "dim")))
+        for job in jobs:
+            settles = len(job["findings"])
+            also = f"  (settles {settles} findings)" if settles > 1 else ""
+            yield _indented(_mark(job["status"], Text.assemble(clean(job["text"]), (also, "dim"))), 4)
+    unbuilt = sorted({finding["check"] for finding in document["findings"] if _unbuilt(finding)})
+    if unbuilt:
+        yield Text()
+        yield Text(f"Not examined by this release, to be looked at by hand ({len(unbuilt)})", style="bold")
+        yield _indented(Text(", ".join(unbuilt), style="dim"))
+
+
+def _unbuilt(finding: FindingDocument) -> bool:
+    return finding["reason"] is not None and finding["reason"]["code"] == "not_built"
+
+
+def findings(document: ReportDocument) -> Iterator[Line]:
+    """Every finding that is worth reading, the worst first; those with one cause are told once."""
+    reading = [
+        finding
+        for finding in document["findings"]
+        if finding["status"] in ORDER and not _unbuilt(finding) and not _left_out(finding)
+    ]
+    reading.sort(key=lambda finding: ORDER.index(finding["status"]))
+    for status, group in groupby(reading, key=lambda finding: finding["status"]):
+        for alike in _alike(list(group)):
+            yield Text()
+            yield from _finding(status, alike)
+
+
+def _left_out(finding: FindingDocument) -> bool:
+    return finding["reason"] is not None and finding["reason"]["code"] == "not_selected"
+
+
+def _alike(found: Sequence[FindingDocument]) -> Iterable[list[FindingDocument]]:
+    """Unknowns with one reason belong together; everything else stands alone."""
+    groups: dict[tuple[str, ...], list[FindingDocument]] = {}
+    for finding in found:
+        reason = finding["reason"]
+        key = (reason["code"], reason["detail"]) if reason is not None else (finding["id"],)
+        groups.setdefault(key, []).append(finding)
+    return groups.values()
+
+
+def _finding(status: str, alike: Sequence[FindingDocument]) -> Iterator[Line]:
+    first = alike[0]
+    title = Text.assemble((clean(first["id"]), "bold"))
+    if len(alike) > 1:
+        title.append(f" and {len(alike) - 1} more with the same cause", style="dim")
+    for word, settled in (("attested", first["attestation"]), ("waived", first["waiver"])):
+        if settled is not None:
+            title.append(f"  [{word}, {clean(settled['reference'])}]", style="cyan")
+    if first["change"] in {"regressed", "new"}:
+        title.append(f"  [{first['change']}]", style="bold red" if first["change"] == "regressed" else "dim")
+    yield _mark(status, title)
+    yield _indented(Text(clean(first["summary"])), 4)
+    for label, value in (("expected", first["expected"]), ("observed", first["observed"])):
+        if value:
+            yield _labelled(label, value)
+    for piece in first["evidence"][:3]:
+        source = f"  ({piece['vantage']}, {piece['method']}, {piece['level']})"
+        yield _labelled("evidence", f"{piece['label']}: {piece['value']}{source}")
+    if first["reasoning"]:
+        yield _labelled("because", first["reasoning"])
+    if len(alike) > 1:
+        yield _labelled("also", ", ".join(finding["id"] for finding in alike[1:]))
+    if first["remedy"]:
+        yield _labelled("to do", first["remedy"], style="")
+
+
+def _labelled(label: str, value: str, *, style: str = "dim") -> Padding:
+    text = Text()
+    for index, row in enumerate(clean(value).splitlines() or [""]):
+        text.append(f"{label if index == 0 else '':<9}", style="dim")
+        text.append(row + "\n", style=style)
+    text.rstrip()
+    return _indented(text, 4)
+
+
+def _mark(status: str, text: Text) -> Text:
+    return Text.assemble((f"{MARKS[status]} {status:<8}", STYLES[status]), text)
+
+
+def _indented(text: Text, by: int = 2) -> Padding:
+    return Padding(text, (0, 0, 0, by))
+
+
+def _day(stamp: str) -> str:
+    day = date.fromisoformat(stamp)
+    return f"{day:%a} {day.day} {day:%b %Y}"
