@@ -29,15 +29,11 @@ MAX_DEPTH = 100
 """The deepest nesting of arrays and objects that is read."""
 
 
-class ReportError(Exception):
-    """A report that cannot be used, with the reason as a sentence."""
+class ReportUnreadable(Exception):
+    """A report that cannot be used, with the reason as a sentence: no such file, too large, no JSON document."""
 
 
-class ReportUnreadable(ReportError):
-    """The file is missing, too large, or no JSON document."""
-
-
-class ReportInvalid(ReportError):
+class ReportInvalid(ReportUnreadable):
     """The document breaks the schema; ``where`` is the JSON path of the first offence, ``$.findings[3].status``."""
 
     def __init__(self, where: str, problem: str) -> None:
@@ -46,7 +42,7 @@ class ReportInvalid(ReportError):
         self.problem = problem
 
 
-class DigestDiffers(ReportError):
+class DigestDiffers(ReportUnreadable):
     """The document is not the one that was sealed; both digests are hex."""
 
     def __init__(self, stated: str, computed: str) -> None:
@@ -67,14 +63,13 @@ def digest(document: ReportDocument) -> str:
 
 
 def seal_digest(document: ReportDocument) -> ReportDocument:
-    """The same document with its digest filled in.
+    """Fill in the document's digest; the last thing that is done to it. Gives back the same document.
 
     Raises:
         ReportInvalid: the document holds what JSON cannot say.
     """
-    sealed = document.copy()
-    sealed["digest"] = digest(document)
-    return sealed
+    document["digest"] = digest(document)
+    return document
 
 
 def validate(document: ReportDocument) -> None:
