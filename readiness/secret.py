@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -105,7 +106,7 @@ def _why(error: Exception) -> str:
 
 
 class Redactor:
-    """Replaces known secrets in text: raw, base64 (alone or as ``user:secret``) and URL-quoted forms.
+    """Replaces known secrets in text: raw, base64 (alone or as ``user:secret``), URL-quoted and JSON forms.
 
     A secret of fewer than four characters is replaced only where it stands as a whole word, since
     it would otherwise tear ordinary text apart.
@@ -122,6 +123,7 @@ class Redactor:
         """Remember a secret; ``users`` are the names it is joined with in Basic credentials."""
         value = secret.reveal()
         forms = {value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1]}
+        forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
         for text in (value, *(f"{user}:{value}" for user in users)):
             raw = text.encode()
             forms |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
