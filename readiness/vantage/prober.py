@@ -661,11 +661,11 @@ within() { # SECONDS COMMAND...: its status, or that of its end by our limit
 
 bracketed() { case $1 in *:*) echo "[$1]";; *) echo "$1";; esac; }
 
-via_bash() { within "$(($3 + $4))" bash --norc --noprofile -c "$bash_text" "$1" "$2" "$4"; }
+via_bash() { within "$(($3 + $4 + 1))" bash --norc --noprofile -c "$bash_text" "$1" "$2" "$4"; }
 via_ncat() { within "$(($3 + 1))" ncat -n -w "$3" --send-only "$1" "$2"; }
 via_nc() {
   case $(nc -h 2>&1 | head -n 2; nc --version 2>&1 | head -n 1) in
-    *BusyBox*) within "$(($3 + 1))" nc -w "$3" "$1" "$2";;
+    *BusyBox*) within "$(($3 + 1))" nc -w "$3" "$1" "$2" -e true;;
     *Ncat*) within "$(($3 + 1))" nc -n -w "$3" --send-only "$1" "$2";;
     *) within "$(($3 + 1))" nc -n -v -z -w "$3" "$1" "$2";;
   esac
@@ -675,12 +675,16 @@ via_socat() {
   within "$(($3 + 1))" socat -u /dev/null "$family:$(bracketed "$1"):$2,connect-timeout=$3"
 }
 via_curl() {
-  within "$(($3 + 1))" curl -q -s -v --noproxy '*' --connect-timeout "$3" --max-time "$3" "telnet://$(bracketed "$1"):$2"
+  within "$(($3 + 1))" curl -q -s -v --noproxy '*' --connect-timeout "$3" --max-time "$3" \
+    "telnet://$(bracketed "$1"):$2"
 }
-via_busybox() { within "$(($3 + 1))" busybox nc -w "$3" "$1" "$2"; }
+via_busybox() { within "$(($3 + 1))" busybox nc -w "$3" "$1" "$2" -e true; } # without -e it waits for the peer's end
 via_gawk() {
   case $1 in *:*) family=inet6;; *) family=inet;; esac
-  within "$3" gawk -v peer="/$family/tcp/0/$1/$2"     'BEGIN { PROCINFO[peer, "NONFATAL"] = 1; printf "" |& peer; if (ERRNO) { print ERRNO; exit 1 } }'
+  within "$3" gawk -v peer="/$family/tcp/0/$1/$2"     'BEGIN {
+      PROCINFO[peer, "NONFATAL"] = 1; printf "" |& peer
+      if (ERRNO) { print ERRNO; exit 1 }
+    }'
 }
 
 verdict() { # STATUS TEXT: the tools' own words first, for a status says less
