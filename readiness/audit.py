@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from readiness_schemas.report import ReportDocument
@@ -42,8 +43,9 @@ async def audit(
     try:
         gathered = await gather(plan, vantages, deadline=deadline, stop=stop, on_event=on_event)
     finally:
-        async with asyncio.timeout(site.limits.connect):
-            await vantages.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(site.limits.connect):
+                await vantages.close()
     run = Run(started_at=started_at, finished_at=datetime.now(UTC), auditor=_auditor(), gathered=gathered)
     return assemble(plan, run, notices=trouble, baseline=baseline)
 

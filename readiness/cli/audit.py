@@ -25,6 +25,7 @@ FORMATS = {"html": "report.html", "json": "report.json", "md": "report.md", "jun
 EXITS = {"ready": 0, "ready_with_exceptions": 0, "not_ready": 1, "not_proven": 3}
 WORST_FIRST = (130, 4, 2, 1, 3, 0)
 REPORTS = Path("readiness-reports")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +98,15 @@ def carry_out(
     async def watched(on_event: Callable[..., None]) -> tuple[ReportDocument, bool]:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            stop.set()
+            for number in _SIGNALS:  # the second one ends the process
+                loop.remove_signal_handler(number)
+
         with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(signal.SIGINT, stop.set)
-            loop.add_signal_handler(signal.SIGTERM, stop.set)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, interrupt)
         document = await audit(planned, deadline=timeout, stop=stop, baseline=baseline, on_event=on_event)
         return document, stop.is_set()
 

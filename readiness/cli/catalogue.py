@@ -187,8 +187,7 @@ def checks(wanted: str | None, format: str) -> int:
             entries = [_entry(requirement) for requirement in chosen]
             typer.echo(json.dumps(entries if wanted is None else entries[0], indent=2, ensure_ascii=False))
         case "md":
-            for requirement in chosen:
-                _markdown_entry(requirement)
+            typer.echo(page_of_checks(chosen) if wanted is None else markdown_entry(chosen[0]), nl=False)
         case _ if wanted is None:
             _print_catalogue(chosen)
         case _:
@@ -249,9 +248,21 @@ def _print_entry(requirement: Requirement) -> None:
             screen.print(Padding(Text.assemble(mark, requirement.outcomes[status]), (0, 0, 0, 4)))
 
 
-def _markdown_entry(requirement: Requirement) -> None:
-    entry = markdown_entry(requirement)
-    typer.echo(entry)
+def page_of_checks(requirements: Sequence[Requirement]) -> str:
+    """The whole catalogue as one page of Markdown, by the sections of the vendor's page."""
+    parts = [
+        "# Every check, explained",
+        "",
+        "Made by `readiness checks --format md`; `readiness checks ID` prints one entry in a terminal.",
+        "",
+    ]
+    section = ""
+    for requirement in requirements:
+        if requirement.section != section:
+            section = requirement.section
+            parts += [f"## {section}", ""]
+        parts.append(markdown_entry(requirement))
+    return "\n".join(parts)
 
 
 def markdown_entry(requirement: Requirement) -> str:
