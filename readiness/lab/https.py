@@ -22,6 +22,7 @@ _MAX_CONNECTIONS = 100
 _MAX_FLOOD = 64 * 1024 * 1024
 _IDLE = 15.0
 _PARTING = 0.5
+_NONSENSE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ class HttpsServer:
             return
         self._busy.add(task)
         try:
-            with contextlib.suppress(OSError, h11.RemoteProtocolError, h11.LocalProtocolError):
+            with contextlib.suppress(OSError, h11.LocalProtocolError):
                 await self._serve(reader, writer)
         finally:
             self._busy.discard(task)
@@ -142,8 +143,12 @@ class HttpsServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = h11.Connection(h11.SERVER)
         while True:
-            async with asyncio.timeout(_IDLE):
-                asked = await _request(wire, reader)
+            try:
+                async with asyncio.timeout(_IDLE):
+                    asked = await _request(wire, reader)
+            except h11.RemoteProtocolError:
+                await _raw(writer, Raw(_NONSENSE))
+                return
             if asked is None:
                 return
             if len(self.asked) < _MAX_KEPT:
