@@ -1,1 +1,1 @@
-"""Questions, one module per kind of thing asked."""
+"""The questions that can be asked, one module for each kind of thing asked."""

@@ -304,21 +304,19 @@ class Prober(object):
 
     def answered(self, attempt, code):
         sock, row = attempt.sock, attempt.row
+        self.sources(attempt)
         if code in HANGUPS:  # only a connection that stood can be reset so
-            self.sources(attempt)
             self.close(attempt, "open", closed="1", raw=errno.errorcode[code])
             return
-        if code:
-            icmp = self.icmp(sock, row.family)
+        try:
+            peer = None if code else sock.getpeername()
+        except (OSError, IOError) as error:
+            peer, code = None, error.errno
+        if peer is None:
+            icmp, said = self.icmp(sock, row.family)
+            code = said if code == errno.ENOTCONN and said else code
             self.close(attempt, self.word(row, code), icmp=icmp, raw=errno.errorcode.get(code, str(code)))
             return
-        try:
-            peer = sock.getpeername()
-        except (OSError, IOError) as error:
-            icmp = self.icmp(sock, row.family)
-            self.close(attempt, "other", icmp=icmp, raw="no peer: %s" % errno.errorcode.get(error.errno, ""))
-            return
-        self.sources(attempt)
         if sock.getsockname()[:2] == peer[:2]:
             self.close(attempt, "refused", raw="met itself")
         elif row.linger:
@@ -354,11 +352,13 @@ class Prober(object):
             self.close(attempt, "open", closed="0")
         else:
             attempt.ms = (clock() - attempt.started) * 1000
+            self.sources(attempt)
             self.close(attempt, "timeout")
 
     def sources(self, attempt):
         try:
-            attempt.source = attempt.sock.getsockname()[0]
+            source = attempt.sock.getsockname()[0]
+            attempt.source = "" if source in ("0.0.0.0", "::") else source
         except (OSError, IOError):
             pass
 
@@ -366,13 +366,13 @@ class Prober(object):
         try:
             for level, kind, data in sock.recvmsg(512, 512, 0x2000)[1]:
                 if (level, kind) in ((0, 11), (41, 25)):
-                    _, origin, number, code, _ = struct.unpack("=IBBBB", data[:8])
+                    error, origin, number, code, _ = struct.unpack("=IBBBB", data[:8])
                     sender = data[20:24] if level == 0 else data[24:40]
                     if origin in (2, 3):
-                        return "%d/%d@%s" % (number, code, socket.inet_ntop(family, sender))
+                        return "%d/%d@%s" % (number, code, socket.inet_ntop(family, sender)), error
         except (AttributeError, OSError, IOError, ValueError, struct.error):
             pass
-        return ""
+        return "", 0
 
     def close(self, attempt, word, icmp="", closed="", raw=""):
         fd = attempt.sock.fileno()
@@ -459,27 +459,31 @@ sub text { local $! = $_[0]; "$!" }
 
 sub icmp {
   my ($socket, $family) = @_;
-  return "" unless defined $message_call;
+  return ("", 0) unless defined $message_call;
   my ($data, $control) = (buffer(512), buffer(512));
   my $vector = pack "PQ", $data, 512;
   my $message = pack "Q L x4 P Q P Q l x4", 0, 0, $vector, 1, $control, 512, 0;
-  return "" if syscall($message_call, fileno $socket, $message, 0x2000) < 0;
+  return ("", 0) if syscall($message_call, fileno $socket, $message, 0x2000) < 0;
   my ($at, $end) = (0, unpack "Q", substr $message, 40, 8);
   while ($at + 16 <= $end) {
     my ($length, $level, $kind) = unpack "Q l l", substr $control, $at, 16;
     last if $length < 16;
     if (($level == 0 && $kind == 11) || ($level == 41 && $kind == 25)) {
       my $error = substr $control, $at + 16, $length - 16;
-      my (undef, $origin, $number, $code) = unpack "L C C C", $error;
+      my ($said, $origin, $number, $code) = unpack "L C C C", $error;
       my $sender = $level == 0 ? substr($error, 20, 4) : substr($error, 24, 16);
-      return "$number/$code\@" . Socket::inet_ntop($family, $sender) if $origin == 2 || $origin == 3;
+      return ("$number/$code\@" . Socket::inet_ntop($family, $sender), $said) if $origin == 2 || $origin == 3;
     }
     $at += ($length + 7) & ~7;
   }
-  "";
+  ("", 0);
 }
 
-sub host { my $name = shift; defined $name ? (Socket::getnameinfo($name, 3))[1] // "" : "" }
+sub source_of {
+  my $name = getsockname $_[0];
+  my $host = defined $name ? (Socket::getnameinfo($name, 3))[1] // "" : "";
+  $host =~ /^(?:0\.0\.0\.0|::)$/ ? "" : $host;
+}
 
 my (@starts, @waiting, %busy);
 my $left = 0;
@@ -512,14 +516,15 @@ sub word {
 sub answered {
   my ($try, $code) = @_;
   my ($row, $socket) = @$try{qw(row socket)};
-  if ($hangup{$code}) {
-    $try->{source} = host(getsockname $socket);
-    return finish($try, "open", closed => 1, raw => text($code));
+  $try->{source} = source_of($socket);
+  return finish($try, "open", closed => 1, raw => text($code)) if $hangup{$code};
+  my $peer = $code ? undef : getpeername $socket;
+  unless (defined $peer) {
+    $code = $! + 0 unless $code;
+    my ($icmp, $said) = icmp($socket, $row->{family});
+    $code = $said if $said && $code == Errno::ENOTCONN();
+    return finish($try, word($row, $code), icmp => $icmp, raw => text($code));
   }
-  return finish($try, word($row, $code), icmp => icmp($socket, $row->{family}), raw => text($code)) if $code;
-  my $peer = getpeername $socket;
-  return finish($try, "other", icmp => icmp($socket, $row->{family}), raw => "no peer") unless defined $peer;
-  $try->{source} = host(getsockname $socket);
   return finish($try, "refused", raw => "met itself") if getsockname($socket) eq $peer;
   return finish($try, "open") unless $row->{linger} > 0;
   $try->{lingering} = 1;
@@ -587,6 +592,7 @@ sub run {
     for my $try (grep { $_->{until} <= $now } values %busy) {
       if ($try->{lingering}) { finish($try, "open", closed => 0); next }
       $try->{ms} = ($now - $try->{started}) * 1000;
+      $try->{source} = source_of($try->{socket});
       finish($try, "timeout");
     }
     my $startable = @waiting && keys(%busy) < 200;
