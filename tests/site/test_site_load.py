@@ -583,7 +583,7 @@ def refused(file: Path) -> tuple[Problem, ...]:
     return ()
 
 
-signs = list("-:{}[]\"'\\|>#~,?\n\t\x00\x85\u2028\ud7ff") + ["  ", "- ", ": ", "---", "<<", "&a ", "*a", "!!int "]
+signs = [*list("-:{}[]\"'\\|>#~,?\n\t\x00\x85\u2028\ud7ff"), "  ", "- ", ": ", "---", "<<", "&a ", "*a", "!!int "]
 words = [
     "site: {name: x}",
     "redis:",
