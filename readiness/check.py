@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar, TypeVarTuple
 
-from readiness.model import Judgement, Requirement, Target
+from readiness.model import Judgement, Requirement, Target, TargetKind
 from readiness.probe import Probe
-from readiness.site import Site
+from readiness.site import Absent, Site, Vm
 
 TargetT = TypeVar("TargetT", bound=Target)
 FactTs = TypeVarTuple("FactTs")
@@ -23,6 +23,39 @@ class Settled:
 
     target: Target
     judgement: Judgement
+
+    @staticmethod
+    def absent(key: str, why: Absent, *, what: str, expected: str, remedy: str) -> Settled:
+        """The one target of a mandatory element that the site does not have; ``key`` is its key in the site file."""
+        target = Target(kind=TargetKind.SERVICE, name=key)
+        if why is Absent.UNDECLARED:
+            return Settled(target=target, judgement=Judgement.undeclared(key, what=what))
+        return Settled(
+            target=target,
+            judgement=Judgement.manual(
+                f"The site file says that there is no {what}, so a person has to say what takes its place.",
+                expected=expected,
+                remedy=remedy,
+            ),
+        )
+
+    @staticmethod
+    def unplanned(key: str, *, what: str) -> Settled:
+        """The one target of an optional element that the site does not plan."""
+        target = Target(kind=TargetKind.SERVICE, name=key)
+        return Settled(target=target, judgement=Judgement.skip(f"The site plans no {what}, which is optional."))
+
+    @staticmethod
+    def unbuilt(vm: Vm) -> Settled:
+        """A VM that is planned and has no ``host`` yet."""
+        target = Target(kind=TargetKind.VM, name=vm.name)
+        return Settled(target=target, judgement=Judgement.undeclared(f"host of {vm.name}", what=f"host for {vm.name}"))
+
+    @staticmethod
+    def without_vms() -> Settled:
+        """The one target of a check of every VM where the site file names none."""
+        target = Target(kind=TargetKind.VM, name="vms")
+        return Settled(target=target, judgement=Judgement.undeclared("vms", what="VMs"))
 
 
 class Check(ABC, Generic[TargetT, *FactTs]):
