@@ -1,0 +1,83 @@
+"""How a script travels to a machine: inside a frame of shell text that marks its output and never outlives us.
+
+The machine is asked to run ``sh -s``, and the text goes to its standard input, which stays open. The frame
+
+- prints a random token on standard output and standard error before the script begins, so that whatever a login
+  shell says first (``.bashrc``, a message of the day) is told apart from the script's own words;
+- ends everything that descends from the script once standard input closes, which is what a lost connection or a
+  cancelled run looks like from there, or once its seconds are over;
+- ends what the script left running in the background;
+- gives back the script's exit status.
+
+It needs a POSIX shell and nothing else; the limit needs ``sleep``. It writes no file, and it uses no here-document,
+since some shells keep those in one.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+
+COMMAND = "exec /bin/sh -s"
+"""What a machine is asked to run; every login shell understands it."""
+
+# Who descends from the script is read from /proc. Where this shell leads its session (sshd starts a session for each
+# command) all of the session is ours, orphans included; elsewhere it is the script's own children and theirs.
+_FRAME = r"""{
+readiness_fell() {
+  me=$$
+  { read -r line </proc/self/stat && me=${line%% *}; } 2>/dev/null
+  doomed=" $readiness_work " grown=yes
+  while [ "$grown" ]; do
+    grown=
+    for entry in /proc/[0-9]*/stat; do
+      { read -r line <"$entry"; } 2>/dev/null || continue
+      process=${line%% *} line=${line##*") "}
+      line=${line#? } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
+      case " $$ $me $readiness_line $readiness_clock $doomed" in *" $process "*) continue ;; esac
+      if [ "$readiness_leader" ] && [ "$session" = "$$" ]; then
+        doomed="$doomed$process "
+      else
+        case $doomed in *" $parent "*) doomed="$doomed$process " grown=yes ;; esac
+      fi
+    done
+  done
+  kill -9 $doomed
+}
+readiness_leader= readiness_line= readiness_clock=
+{ read -r readiness_line </proc/$$/stat && set -- ${readiness_line##*") "} && [ "$4" = "$$" ] && readiness_leader=yes; } 2>/dev/null
+readiness_line=
+printf '\n%s\n' @TOKEN@
+printf '\n%s\n' @TOKEN@ >&2
+(
+unset readiness_leader readiness_line readiness_clock
+unset -f readiness_fell
+@SCRIPT@
+) </dev/null 3<&- &
+readiness_work=$!
+exec >/dev/null 2>&1
+{ while read -r _; do :; done; readiness_fell; } <&3 &
+readiness_line=$!
+{ trap 'kill "$nap"; exit' TERM; sleep @SECONDS@ & nap=$!; wait "$nap" && readiness_fell; } 3<&- &
+readiness_clock=$!
+wait "$readiness_work"
+readiness_status=$?
+kill "$readiness_line" "$readiness_clock"
+[ "$readiness_leader" ] && readiness_work= && readiness_fell
+exit "$readiness_status"
+} 3<&0
+"""
+
+
+def token() -> str:
+    """A word that nothing else prints: 24 letters and digits."""
+    return secrets.token_hex(12)
+
+
+def framed(script: str, *, token: str, seconds: float) -> str:
+    """The text that runs ``script`` in its frame: it ends by itself ``seconds`` after it began, rounded up."""
+    filled = {"@TOKEN@": token, "@SECONDS@": str(max(1, math.ceil(seconds)))}
+    head, _, tail = _FRAME.partition("@SCRIPT@")
+    for slot, value in filled.items():
+        head, tail = head.replace(slot, value), tail.replace(slot, value)
+    return f"{head}{script}{tail}"
