@@ -1,0 +1,101 @@
+"""Python as it is on one of the lab's machines: the same interpreter, with the lab's network under its sockets.
+
+It runs as a script of its own, without this package: ``python3 machine_python.py [options] -c CODE ARG...`` does what
+``python3 [options] -c CODE ARG...`` does, except that names and addresses are the lab's. The file that the environment
+variable READINESS_LAB_ROUTES names says which.
+"""
+
+import errno
+import json
+import os
+import pathlib
+import socket
+import sys
+from typing import Any
+
+with pathlib.Path(os.environ["READINESS_LAB_ROUTES"]).open(encoding="utf-8") as routes_file:
+    ROUTES: dict[str, Any] = json.load(routes_file)
+
+REAL_SOCKET = socket.socket
+REAL_GETADDRINFO = socket.getaddrinfo
+
+
+def real_address(host: str, port: int) -> tuple[str, int]:
+    """The loopback socket behind a virtual address: a service, a closed port, or one that drops."""
+    found = ROUTES["routes"].get(f"{host} {port}")
+    if found is None:
+        found = ROUTES["closed"] if host in ROUTES["known"] else ROUTES["hole"]
+    return found[0], found[1]
+
+
+def resolve(name: str) -> list[str]:
+    """The addresses of a name on this machine; an address is its own.
+
+    Raises:
+        socket.gaierror: the name does not resolve here.
+    """
+    try:
+        REAL_GETADDRINFO(name, None, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found: list[str] = ROUTES["names"].get(name.lower().rstrip("."), [])
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
+        return found
+    return [name]
+
+
+class LabSocket(REAL_SOCKET):
+    """A socket that believes in the lab's addresses."""
+
+    lab_peer: tuple[str, int] | None = None
+
+    def connect(self, address: Any) -> None:
+        status = self.connect_ex(address)
+        if status:
+            raise OSError(status, os.strerror(status))
+
+    def connect_ex(self, address: Any) -> int:
+        if self.family != socket.AF_INET:
+            return errno.ENETUNREACH if self.family == socket.AF_INET6 else super().connect_ex(address)
+        self.lab_peer = (resolve(address[0])[0], int(address[1]))
+        return super().connect_ex(real_address(*self.lab_peer))
+
+    def getpeername(self) -> Any:
+        real = super().getpeername()
+        return self.lab_peer or real
+
+    def getsockname(self) -> Any:
+        real = super().getsockname()
+        return (ROUTES["address"], *real[1:]) if self.family == socket.AF_INET and self.lab_peer else real
+
+
+def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
+    """``socket.getaddrinfo`` with the lab's names."""
+    if host is None:
+        return REAL_GETADDRINFO(host, port, family, type, proto, flags)
+    name = host.decode() if isinstance(host, bytes) else host
+    return [
+        answer
+        for address in resolve(name)
+        for answer in REAL_GETADDRINFO(address, port, family, type, proto, flags | socket.AI_NUMERICHOST)
+    ]
+
+
+def main(arguments: list[str]) -> None:
+    """Run what ``python3`` was asked to run: ``-c CODE``, a script file, or the program on standard input."""
+    socket.socket = LabSocket  # type: ignore[misc]
+    socket.getaddrinfo = getaddrinfo
+    socket.gethostbyname = lambda name: resolve(name)[0]
+    while arguments and arguments[0].startswith("-") and arguments[0] not in ("-", "-c"):
+        arguments.pop(0)
+    if arguments[:1] == ["-c"]:
+        code, sys.argv = arguments[1], ["-c", *arguments[2:]]
+    elif arguments and arguments[0] != "-":
+        code, sys.argv = pathlib.Path(arguments[0]).read_text(encoding="utf-8"), arguments
+    else:
+        code, sys.argv = sys.stdin.read(), ["-", *arguments[1:]]
+    exec(compile(code, "<machine>", "exec"), {"__name__": "__main__"})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
