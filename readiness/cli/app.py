@@ -69,7 +69,7 @@ def readiness(
     """Prove a planned site ready for EXEC."""
 
 
-@app.command()
+@app.command(short_help="Audit an embedded site, mend its faults, audit it again.")
 def demo(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where before/ and after/ go.")] = None,
 ) -> None:
@@ -79,7 +79,7 @@ def demo(
     raise typer.Exit(run(out or Path("demo")))
 
 
-@app.command()
+@app.command(short_help="Write a commented site file.")
 def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path("site.yaml"),
 ) -> None:
@@ -89,7 +89,7 @@ def init(
     raise typer.Exit(init(file))
 
 
-@app.command()
+@app.command(short_help="Find every mistake in a site file.")
 def validate(file: SiteFile) -> None:
     """Check a site file: every problem with its line, its column and what was expected."""
     from readiness.cli.site import validate
@@ -97,7 +97,7 @@ def validate(file: SiteFile) -> None:
     raise typer.Exit(validate(file))
 
 
-@app.command()
+@app.command(short_help="Show the hosts' keys, to be confirmed once.")
 def hostkeys(
     file: SiteFile,
     write: Annotated[bool, typer.Option("--write", help="Add the unknown ones to the known_hosts file.")] = False,
@@ -108,7 +108,7 @@ def hostkeys(
     raise typer.Exit(hostkeys(file, write=write))
 
 
-@app.command()
+@app.command(short_help="Show what an audit would do; touches nothing.")
 def plan(
     file: SiteFile,
     format: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = TableFormat.TABLE,
@@ -121,7 +121,7 @@ def plan(
     raise typer.Exit(plan(file, format.value, only or [], skip or []))
 
 
-@app.command()
+@app.command(short_help="Redis memory for so many agents and calls.")
 def size(
     agents: Annotated[int, typer.Option("--agents", min=0, help="Agents of the contact centre.", show_default=False)],
     caps: Annotated[float, typer.Option("--caps", min=0, help="Call arrivals a second.", show_default=False)],
@@ -132,7 +132,7 @@ def size(
     raise typer.Exit(size(agents, caps))
 
 
-@app.command()
+@app.command(short_help="Audit a site and write its report.")
 def audit(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One or more site files.")],
     out: Annotated[
@@ -164,7 +164,7 @@ def audit(
     raise typer.Exit(run(files, call))
 
 
-@app.command()
+@app.command(short_help="Draw a report again from its JSON.")
 def render(
     report: ReportFile,
     format: Annotated[ReportFormat, typer.Option("--format", help="What to draw.", show_default=False)],
@@ -176,7 +176,7 @@ def render(
     raise typer.Exit(render(report, format.value, out))
 
 
-@app.command()
+@app.command(short_help="The catalogue of checks; with an id, one explained.")
 def checks(
     id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One check, explained.")] = None,
     format: Annotated[CatalogueFormat, typer.Option("--format", help="How to print it.")] = CatalogueFormat.TABLE,
@@ -187,7 +187,7 @@ def checks(
     raise typer.Exit(checks(id, format.value))
 
 
-@app.command()
+@app.command(short_help="Print a JSON Schema.")
 def schema(
     name: Annotated[SchemaName, typer.Argument(metavar="site|report", help="Which one.", show_default=False)],
 ) -> None:

@@ -35,9 +35,13 @@ def complain(text: str) -> None:
 
 def pack() -> tuple[type[AnyCheck], ...]:
     """Every check of the installed packs."""
-    from readiness.packs import load_packs
+    from readiness.packs import PackError, load_packs
 
-    return load_packs()
+    try:
+        return load_packs()
+    except PackError as error:
+        complain(str(error))
+        raise typer.Exit(4) from None
 
 
 def load(file: Path) -> Site | None:
