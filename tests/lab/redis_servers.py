@@ -83,11 +83,17 @@ class Here(Vantage):
         pass
 
 
-def vantages(*, conversation: float = 5.0, lost: bool = False, secrets: dict[SecretRef, str] | None = None) -> Vantages:
+def vantages(
+    *,
+    connect: float = 2.0,
+    conversation: float = 5.0,
+    lost: bool = False,
+    secrets: dict[SecretRef, str] | None = None,
+) -> Vantages:
     """The vantage ``excs-1``, which is this process, with short limits."""
     return Vantages(
         [Here(lost=lost)],
-        limits=Limits(connect=2.0, conversation=conversation),
+        limits=Limits(connect=connect, conversation=conversation),
         secrets={ref: Secret(value) for ref, value in (secrets or {}).items()},
     )
 
@@ -102,7 +108,7 @@ async def listener(handler: Handler, **tls: object) -> AsyncIterator[int]:
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handler(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
