@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import shutil
+import ssl
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from readiness.lab.peers import Door
+from readiness.lab.resp import Answers, RespServer, redis_info
+from readiness.site import Endpoint
 
 START_LIMIT = 5.0
 """Seconds that a Redis server may take to answer on its socket."""
 
 _LIFELINE = 'exec 3<&0; "$@" 3<&- & p=$!; { cat <&3 >/dev/null; kill "$p" 2>/dev/null; } & wait "$p"'
 """Kills the server when our end of its standard input closes, however we ended."""
+
+STAND_IN_VERSION = "6.2.14"
 
 _SOCKET_PATH_LIMIT = 100
 """Characters that every system allows in the path of a Unix socket."""
@@ -122,12 +129,9 @@ class RedisServer:
         if self._short is not None:
             self._short.cleanup()
 
-    async def set_maxmemory(self, size: int) -> None:
-        """Change the memory limit of the running server, in bytes."""
-        await self._command("CONFIG", "SET", "maxmemory", str(size))
-
-    async def set_policy(self, policy: str) -> None:
-        """Change what the running server does when its memory is full."""
+    async def adjust(self, maxmemory: int, policy: str) -> None:
+        """Change the running server's memory limit, in bytes, and what it does when that is reached."""
+        await self._command("CONFIG", "SET", "maxmemory", str(maxmemory))
         await self._command("CONFIG", "SET", "maxmemory-policy", policy)
 
     def _config(self) -> str:
@@ -179,9 +183,44 @@ class RedisServer:
         return answer[1:].strip()
 
 
-def platform_note() -> str:
-    """Why this machine may have no Redis 6.x of its own, in one line for the demo's reader."""
-    return (
-        f"No redis-server 6.x here ({sys.platform}, Python {sys.version_info.major}.{sys.version_info.minor}): "
-        "the demo answers for Redis with its own stand-in."
-    )
+@dataclass(frozen=True, kw_only=True)
+class RedisPeer:
+    """A Redis 6.2 behind TLS on loopback; ``origin`` says what it really is."""
+
+    endpoint: Endpoint
+    origin: str
+    genuine: bool
+    _adjust: Callable[[int, str], Awaitable[None]]
+
+    async def adjust(self, *, maxmemory: int, policy: str) -> None:
+        """Change its memory limit, in bytes, and what it does when that is reached."""
+        await self._adjust(maxmemory, policy)
+
+
+@contextlib.asynccontextmanager
+async def serve_redis(settings: RedisSettings, folder: Path, *, tls: ssl.SSLContext | None) -> AsyncIterator[RedisPeer]:
+    """Serve the best Redis that this machine can: a real one of version 6, else a stand-in that says so."""
+    async with contextlib.AsyncExitStack() as running:
+        try:
+            program = await asyncio.to_thread(find_program)
+            server = await running.enter_async_context(RedisServer(program, settings, folder))
+        except NoRedis as trouble:
+            yield await _stand_in(running, settings, tls, str(trouble))
+            return
+        endpoint = await running.enter_async_context(Door(server.socket, tls=tls))
+        origin = f"redis-server {program.version} ({program.origin})"
+        yield RedisPeer(endpoint=endpoint, origin=origin, genuine=True, _adjust=server.adjust)
+
+
+async def _stand_in(
+    running: contextlib.AsyncExitStack, settings: RedisSettings, tls: ssl.SSLContext | None, why: str
+) -> RedisPeer:
+    answers = Answers(info={}, users={settings.username: settings.password})
+
+    async def adjust(maxmemory: int, policy: str) -> None:
+        answers.info = redis_info(STAND_IN_VERSION, maxmemory=maxmemory, policy=policy)
+        answers.config = {"maxmemory": str(maxmemory), "maxmemory-policy": policy}
+
+    await adjust(settings.maxmemory, settings.policy)
+    endpoint = await running.enter_async_context(RespServer(answers, tls=tls))
+    return RedisPeer(endpoint=endpoint, origin=f"a stand-in, since {why}", genuine=False, _adjust=adjust)
