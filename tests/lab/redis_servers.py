@@ -207,9 +207,10 @@ async def redis_server(
         lines += [f"tls-ca-cert-file {tls[1]}"]
     config.write_text("\n".join([*lines, *sentinel, *options]) + "\n")
     argv = [binary, str(config), *(["--sentinel"] if sentinel else [])]
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=(home / "log").open("wb"), stderr=asyncio.subprocess.STDOUT
-    )
+    with (home / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=asyncio.subprocess.STDOUT
+        )
     try:
         await _up(port, process, home / "log")
         yield port
