@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from readiness.plan import AnyCheck
+from readiness_checks.engage import (
+    ConfigDbRuns,
+    EngageVersions,
+    Inventory,
+    ReadOnlyAccount,
+    SipServersRun,
+    StatServersRun,
+)
+from readiness_checks.network import DockerOverlap, Interconnect, NameResolution, OneSegment
+from readiness_checks.optional import ContainerMonitoringRuns, GrafanaRuns, LoggingRuns, PrometheusRuns
 from readiness_checks.planning import LimitationsReviewed
+from readiness_checks.registry import RegistryImages, RegistryReachable, RegistryTrustedByVms
 
 PACK: tuple[type[AnyCheck], ...] = (
     # Before anything else
     LimitationsReviewed,
+    # Container Registry
+    RegistryReachable,
+    RegistryImages,
+    RegistryTrustedByVms,
+    # Virtual Machines: their network
+    OneSegment,
+    Interconnect,
+    NameResolution,
+    DockerOverlap,
+    # Engage Environment
+    ConfigDbRuns,
+    StatServersRun,
+    SipServersRun,
+    EngageVersions,
+    Inventory,
+    ReadOnlyAccount,
+    # Optional Environment Elements
+    PrometheusRuns,
+    GrafanaRuns,
+    LoggingRuns,
+    ContainerMonitoringRuns,
 )
 """Every check of this pack. What is not named here does not exist for an audit."""

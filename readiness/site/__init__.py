@@ -29,7 +29,7 @@ from readiness.site.declared import (
     WebElement,
 )
 from readiness.site.page import PAGES, Page
-from readiness.site.targets import EdgeTarget, ServiceTarget, SiteTarget, VmTarget
+from readiness.site.targets import EdgeTarget, ServiceTarget, SiteTarget, VmTarget, lookout
 
 __all__ = [
     "DEFAULT_PAGE",
@@ -64,4 +64,5 @@ __all__ = [
     "Vm",
     "VmTarget",
     "WebElement",
+    "lookout",
 ]

@@ -271,14 +271,16 @@ class _Build:
             username=keys.maybe("username"),
             password=keys.secret("password"),
             tls=_tls(keys),
-            enterprise_api=EnterpriseApi(
-                url=api.text("url").rstrip("/"),
-                username=api.maybe("username"),
-                password=api.secret("password"),
-                ca_file=api.path("ca_file"),
-            )
-            if keys.has("enterprise_api")
-            else None,
+            enterprise_api=(
+                EnterpriseApi(
+                    url=api.text("url").rstrip("/"),
+                    username=api.maybe("username"),
+                    password=api.secret("password"),
+                    ca_file=api.path("ca_file"),
+                )
+                if keys.has("enterprise_api")
+                else None
+            ),
         )
 
     def _registry(self) -> Element[Registry]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from readiness.model import Target, TargetKind
-from readiness.site.declared import Endpoint, Site, Vm
+from readiness.site.declared import Bootstrap, Endpoint, Site, Vm
+from readiness.vantage import AUDITOR
 
 ServiceT = TypeVar("ServiceT")
 
@@ -78,3 +79,9 @@ class EdgeTarget(Target):
             site=site,
             peer_vm=peer_vm,
         )
+
+
+def lookout(site: Site) -> str:
+    """The vantage for what no row of the table names a source of: the bootstrap VM, else the auditor."""
+    bootstrap = site.bootstrap
+    return bootstrap.name if isinstance(bootstrap, Bootstrap) and (bootstrap.local or bootstrap.host) else AUDITOR
