@@ -203,7 +203,19 @@ def _validator() -> Validator:
             yield ValidationError(f"{instance!r} does not match {given!r}")
 
     extended = validators.extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
-    return cast("Validator", extended(load("report")))
+    schema = load("report")
+    return cast("Validator", extended(_inlined(schema, schema.pop("$defs"))))
+
+
+def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """The same schema without its references: looking them up takes half of the time."""
+    if isinstance(part, list):
+        return [_inlined(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        part = definitions[part["$ref"].removeprefix("#/$defs/")] | {k: v for k, v in part.items() if k != "$ref"}
+    return {key: _inlined(value, definitions) for key, value in part.items()}
 
 
 def _shortened(message: str, limit: int = 300) -> str:
