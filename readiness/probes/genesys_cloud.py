@@ -406,16 +406,15 @@ class _Talk:
         more: list[str] = []
         client = account.client.value
         if client is None or client.grant_type is None or client.state is None:
-            more.append(CLIENT + client_id)
+            more += [CLIENT + client_id] if _ID.match(client_id) else []
         if not all(grant.is_told for grant in account.grants.value or ()):
             more.append(FULL_SUBJECT)
         await self._hear(*more)
         grants = account_of(Calls(self.heard, "")).grants.value or ()
-        missing = list(dict.fromkeys(grant.role_id for grant in grants if not grant.is_told))
+        missing = [id for id in dict.fromkeys(grant.role_id for grant in grants if not grant.is_told) if _ID.match(id)]
         await self._hear(*(ROLE + role for role in missing[:_MAX_LOOKUPS]))
 
     async def _hear(self, *paths: str) -> None:
-        paths = tuple(path for path in paths if _ID.match(path.rpartition("/")[2].partition("?")[0]))
         for path, heard in zip(paths, await asyncio.gather(*map(self._get, paths)), strict=True):
             self.heard[path] = heard
 

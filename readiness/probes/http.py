@@ -330,7 +330,7 @@ async def request(
         ProbeError: the vantage cannot be asked, or does not prove itself alive while the peer is silent; a file of
             certificates cannot be read here; the URL or the credentials cannot be written as HTTP.
     """
-    question = _Question.of(method, basic, bearer, headers, form, body)
+    question = _Question.of(vantages, method, basic, bearer, headers, form, body)
     opened = await _open(vantages, vantage, url, ca_file, limit, proxy)
     if isinstance(opened, HttpRefusal):
         return opened
@@ -402,7 +402,7 @@ class HttpConnection:
 
         ``limit`` is seconds for the answer; the other arguments and the errors are those of ``request``.
         """
-        question = _Question.of(method, basic, bearer, headers, form, body)
+        question = _Question.of(self._vantages, method, basic, bearer, headers, form, body)
         return await self._ask(question, _Clock.of(self._vantages, limit), max_body)
 
     async def _ask(self, question: _Question, clock: _Clock, max_body: int) -> HttpResult:
@@ -615,6 +615,7 @@ class _Question:
 
     @staticmethod
     def of(
+        vantages: Vantages,
         method: str,
         basic: tuple[str, Secret] | None,
         bearer: Secret | None,
@@ -627,8 +628,10 @@ class _Question:
             body = urlencode(list(form)).encode()
             fields.append(("Content-Type", "application/x-www-form-urlencoded"))
         if basic is not None:
+            vantages.redact.learn(basic[1], users=(basic[0],))
             fields.append(("Authorization", _basic(*basic)))
         if bearer is not None:
+            vantages.learn(bearer)
             fields.append(("Authorization", f"Bearer {bearer.reveal()}"))
         if body is not None:
             fields.append(("Content-Length", str(len(body))))
