@@ -492,7 +492,7 @@ class AskRedis(Probe[RedisAnswer]):
     def parse(self, response: str) -> RedisAnswer:
         try:
             return _Reading(self, _Record.of(response)).answer()
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ProbeError(Cause.PARSE, f"the recorded conversation makes no sense: {one_line(str(error))}") from None
 
 

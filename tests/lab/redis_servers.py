@@ -68,6 +68,7 @@ class Here(Vantage):
         raise NotImplementedError
 
     async def stream(self, host: str, port: int, *, limit: float) -> Stream:
+        await self.connect()
         address = LOOPBACK if host.endswith(".test") else host
         try:
             async with asyncio.timeout(limit):
