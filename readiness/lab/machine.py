@@ -56,8 +56,11 @@ exit 127
 _SECTIONS = b"section() {\n"
 """Where a host script begins to say what its sections ask."""
 
-Recorded = Callable[[str], Mapping[str, str]]
-"""Gives what a machine's sections print now, by its name: a recorded response for each section."""
+Recorded = Callable[[], Mapping[str, str]]
+"""Gives what a machine's sections print now: a recorded response for each section."""
+
+LIVE = ("clock",)
+"""Sections that are really asked, since a recording of them would be false."""
 
 
 class Unprepared(Exception):
@@ -112,9 +115,7 @@ class Machine:
 
     def _answers(self) -> bytes:
         """A shell function that prints what was recorded here, in the place of the one that would ask."""
-        cases = "\n".join(
-            f"{section}) {_printing(response)};;" for section, response in self._recorded(self.name).items()
-        )
+        cases = "\n".join(f"{section}) {_printing(response)};;" for section, response in self._recorded().items())
         missing = "*) echo 'sh: not found'; return 127;;"
         return f"section() {{\ncase $1 in\n{cases}\n{missing}\nesac\n}}\nunasked() {{\n".encode()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ class SshHost:
         account: Account,
         network: Network,
         execute: Execute,
+        key: asyncssh.SSHKey,
         forwarding: bool = True,
     ) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class SshHost:
         self.forwarding = forwarding
         self._address = address
         self._execute = execute
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._key = key
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._doors: set[_Door] = set()
         self._commands: set[asyncio.Task[None]] = set()
@@ -189,6 +189,6 @@ def host_address(index: int) -> str:
     return address
 
 
-def client_key() -> asyncssh.SSHKey:
-    """A fresh key for the account of this lab."""
-    return asyncssh.generate_private_key("ssh-ed25519", comment=f"readiness-lab-{os.getpid()}")
+def fresh_key(comment: str) -> asyncssh.SSHKey:
+    """A new key of the kind that OpenSSH makes by default."""
+    return asyncssh.generate_private_key("ssh-ed25519", comment=comment)
