@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +73,6 @@ def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int
         complain(f"--baseline: {error}")
         return 2
     document, interrupted = carry_out(planned, timeout=call.timeout, baseline=baseline, quiet=bare)
-    as_json.seal_digest(document)
     if folder is None:
         typer.echo(as_json.dumps(document), nl=False)
     else:
@@ -93,29 +92,47 @@ def carry_out(
     planned: Plan, *, timeout: float | None = None, baseline: ReportDocument | None = None, quiet: bool = False
 ) -> tuple[ReportDocument, bool]:
     """Run one audit under a view; Ctrl-C ends it early. The document, and whether it was interrupted."""
+    return asyncio.run(watched(planned, timeout=timeout, baseline=baseline, quiet=quiet))
+
+
+async def watched(
+    planned: Plan, *, timeout: float | None = None, baseline: ReportDocument | None = None, quiet: bool = False
+) -> tuple[ReportDocument, bool]:
+    """The same inside a running event loop."""
     from readiness.audit import audit
 
-    async def watched(on_event: Callable[..., None]) -> tuple[ReportDocument, bool]:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def interrupt() -> None:
-            stop.set()
-            for number in _SIGNALS:  # the second one ends the process
-                loop.remove_signal_handler(number)
-
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, interrupt)
+    stop = asyncio.Event()
+    with _interrupting(stop), nullcontext() if quiet else _view(planned) as view:
+        on_event = unwatched if view is None else view.on_event
         document = await audit(planned, deadline=timeout, stop=stop, baseline=baseline, on_event=on_event)
-        return document, stop.is_set()
+    as_json.seal_digest(document)
+    return document, stop.is_set()
 
-    if quiet:
-        return asyncio.run(watched(unwatched))
+
+def _view(planned: Plan) -> View:
     screen = console()
-    view: View = LiveView(screen, planned) if screen.is_terminal else PlainView(screen, planned)
-    with view:
-        return asyncio.run(watched(view.on_event))
+    return LiveView(screen, planned) if screen.is_terminal else PlainView(screen, planned)
+
+
+@contextmanager
+def _interrupting(stop: asyncio.Event) -> Iterator[None]:
+    """Let the first Ctrl-C end the audit early, and the second one the process."""
+    loop = asyncio.get_running_loop()
+
+    def let_go() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def interrupt() -> None:
+        stop.set()
+        let_go()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        let_go()
 
 
 def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> list[Path]:
