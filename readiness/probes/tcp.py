@@ -16,12 +16,15 @@ from typing import ClassVar
 from readiness.model import Cause, Lane, ProbeError
 from readiness.probe import Probe
 from readiness.vantage import Dial, Dialled, Limits, PathVerdict, Resolution, Vantage, Vantages
+from readiness.vantage.prober import Engine
 
 MOST_ADDRESSES = 8
 """Addresses of one name that are dialled; a name with more is shown with the rest undialled."""
 
 START_UP = 5.0
 """Seconds that a machine is granted to start the prober."""
+
+_ENGINES = frozenset(engine.value for engine in Engine)
 
 
 class PathState(StrEnum):
@@ -197,8 +200,8 @@ class AddressPath:
         count = len(self.attempts)
         match self.state:
             case PathState.OPEN:
-                fastest = "" if self.fastest is None else f", fastest {shown_ms(self.fastest)}"
-                return f"{self.address} accepts ({_count(count, 'connect')}{fastest})"
+                times = ", ".join(shown_ms(one.ms) for one in self.opened[:5] if one.ms is not None)
+                return f"{self.address} accepts {_count(count, 'connect')}" + (f" ({times})" if times else "")
             case PathState.UNSTABLE:
                 failed = ", ".join(sorted({_FAILED_WORDS[state_of(attempt)] for attempt in self.failed}))
                 return f"{self.address} accepted {len(self.opened)} of {count} connects; the others: {failed}"
@@ -330,9 +333,10 @@ class TcpPath:
         return tuple(dict.fromkeys(attempt.source for attempt in self.attempts if attempt.source))
 
     @property
-    def tool(self) -> str:
-        """What dialled."""
-        return ", ".join(dict.fromkeys(attempt.tool for attempt in self.attempts))
+    def method(self) -> str:
+        """How it was dialled: "exec prober (python)", "SSH forwarding"."""
+        tools = dict.fromkeys(attempt.tool for attempt in self.attempts)
+        return ", ".join(f"exec prober ({tool})" if tool in _ENGINES else tool for tool in tools)
 
     @property
     def fastest(self) -> float | None:
@@ -354,6 +358,11 @@ class TcpPath:
     def lingered(self) -> bool:
         """Whether any connection was kept long enough to listen."""
         return any(attempt.closed is not None for attempt in self.attempts)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether a port that should be closed was tried at every address that is open."""
+        return all(path.control is not None for path in self.judged if path.state is PathState.OPEN)
 
     @property
     def answers_everywhere(self) -> bool:
@@ -395,7 +404,7 @@ class DialTcp(Probe[TcpPath]):
         )
 
     def limit(self, limits: Limits) -> float:
-        return limits.conversation + limits.connect + self.attempts - 1 + self.linger + START_UP
+        return limits.conversation + 2 * limits.connect + self.attempts - 1 + self.linger + START_UP
 
     async def read(self, vantages: Vantages) -> str:
         vantage = vantages[self.vantage]
@@ -416,6 +425,8 @@ class DialTcp(Probe[TcpPath]):
                 if not isinstance(checked, ProbeError) and checked:
                     entry["control"] = _recorded(checked[0])
             tried.append(entry)
+        if any(_unproven(made) for made in answers):
+            await self._demand_life(vantage, limit)
         return _json(
             {
                 "addresses": list(resolution.addresses),
@@ -424,6 +435,21 @@ class DialTcp(Probe[TcpPath]):
                 "tried": tried,
             }
         )
+
+    async def _demand_life(self, vantage: Vantage, limit: float) -> None:
+        """Have the machine say anything at all by the way that the silence came: its own loopback must answer.
+
+        Raises:
+            ProbeError: it is silent too, so that the silence was not the peer's.
+        """
+        port = control_port(self.vantage, self.port)
+        made = await vantage.dial(Dial(address="127.0.0.1", port=port, attempts=1, limit=limit))
+        if not made or made[0].verdict is PathVerdict.TIMEOUT:
+            raise ProbeError(
+                Cause.TIMEOUT,
+                f"{self.vantage} did not answer for its own loopback either, so the silence may not be the peer's",
+                enable=f"Look at the load of {self.vantage} and at the way to it, then run the audit again.",
+            )
 
     def _dial(self, address: str, limit: float) -> Dial:
         return Dial(address=address, port=self.port, attempts=self.attempts, limit=limit, linger=self.linger)
@@ -463,7 +489,6 @@ class Latency:
     port: int
     samples_ms: tuple[float, ...]
     failed: int
-    tool: str
 
     @property
     def p50(self) -> float:
@@ -525,7 +550,7 @@ class MeasureLatency(Probe[Latency | TcpPath]):
         if not samples:
             raise ProbeError(
                 Cause.TOOL_MISSING,
-                f"{self.vantage} has no tool that times a connect; {path.tool} can only dial",
+                f"{self.vantage} has no tool that times a connect ({path.method} does not)",
                 enable=f"Install python3 on {self.vantage}.",
             )
         return Latency(
@@ -534,7 +559,6 @@ class MeasureLatency(Probe[Latency | TcpPath]):
             port=self.port,
             samples_ms=samples,
             failed=len(timed.failed),
-            tool=timed.opened[0].tool,
         )
 
 
@@ -579,6 +603,9 @@ def spoken(banner: bytes) -> str | None:
 
 
 def shown_ms(milliseconds: float) -> str:
+    """A duration for a reader: hundredths of a millisecond below 10 ms, tenths of a second above one."""
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
     return f"{milliseconds:.2f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
 
 
@@ -592,6 +619,13 @@ async def _all(vantage: Vantage, dials: Iterable[Dial]) -> list[tuple[Dialled, .
             return error
 
     return await asyncio.gather(*(one(dial) for dial in dials))
+
+
+def _unproven(made: tuple[Dialled, ...] | ProbeError) -> bool:
+    """Whether silence came by forwarding: the prober's own words prove the machine alive, an SSH server's lack does not."""
+    if isinstance(made, ProbeError):
+        return False
+    return any(one.verdict is PathVerdict.TIMEOUT and one.tool not in _ENGINES for one in made)
 
 
 def _shown(host: str, port: int) -> str:

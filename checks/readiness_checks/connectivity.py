@@ -1,0 +1,308 @@
+"""The page's connectivity table, one class for each of its rows, and the row that its text implies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from readiness import Obligation, Origin, Owner, Probe, Requirement, Settled, Target, TargetKind, Unbuilt
+from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost
+from readiness.probes.redis import AskRedis, RedisAnswer
+from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Redis, Role, Site, Vm
+from readiness_checks.rows import (
+    COMPONENTS,
+    PROOF,
+    SECTION,
+    VALID_FOR,
+    Said,
+    SilentRow,
+    SpokenRow,
+    TcpRow,
+    outcomes,
+    without_role,
+)
+from readiness_checks.said import said_by_genesys_cloud, said_by_redis
+
+LISTENING = (
+    f"{PROOF} The connections stay open for a second and listen; nothing is sent. One more connect goes to a port of "
+    "the same host that should be closed."
+)
+
+
+class ReachesConfigDb(TcpRow):
+    peer, key, sources = "the Config DB", "config_db", (Role.EXCS,)
+    requirement = Requirement(
+        id="connectivity.config-db",
+        section=SECTION,
+        text="EXCS connects to the Engage Config DB on the port where its RDBMS listens (PostgreSQL: 5432).",
+        proof=PROOF,
+        outcomes=outcomes("the Config DB"),
+        remedy="Open TCP <EXCS> -> <Config DB>:<port>, and have the RDBMS listen on that address.",
+        owner=Owner.DBA,
+        valid_for=VALID_FOR,
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        return site.config_db if isinstance(site.config_db, Absent) else (site.config_db.endpoint,)
+
+
+def _silent(check: str, *, text: str, peer: str, remedy: str) -> Requirement:
+    """A row whose peer says nothing of itself."""
+    return Requirement(
+        id=check,
+        section=SECTION,
+        text=text,
+        proof=LISTENING,
+        outcomes=outcomes(
+            peer,
+            warn=f"{peer} answers some connects or some addresses only, hangs up at once, or something speaks unasked",
+            unknown="the VM could not be asked, connecting is not agreed to, or a device accepts for every port",
+        ),
+        remedy=remedy,
+        owner=Owner.ENGAGE,
+        valid_for=VALID_FOR,
+    )
+
+
+class ReachesPrimaryStatServer(SilentRow):
+    peer, key, sources = "the primary Stat Server", "stat_servers.primary", (Role.EXAS,)
+    requirement = _silent(
+        "connectivity.stat-server-primary",
+        text="EXAS connects to the primary Stat Server of Engage (2060 unless configured otherwise) for agent states.",
+        peer=peer,
+        remedy="Open TCP <EXAS> -> <primary Stat Server>:<port>.",
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        server = site.stat_servers.primary
+        return server if isinstance(server, Absent) else (server.endpoint,)
+
+
+class ReachesBackupStatServer(SilentRow):
+    peer, key, sources = "the backup Stat Server", "stat_servers.backup", (Role.EXAS,)
+    requirement = _silent(
+        "connectivity.stat-server-backup",
+        text="EXAS connects to the backup Stat Server of Engage (2060 unless configured otherwise) for agent states.",
+        peer=peer,
+        remedy="Open TCP <EXAS> -> <backup Stat Server>:<port>; in warm standby it listens like the primary.",
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        server = site.stat_servers.backup
+        return server if isinstance(server, Absent) else (server.endpoint,)
+
+
+class ReachesSipServers(SilentRow):
+    peer, key, sources = "the SIP Server", "sip_servers", (Role.EXCP,)
+    requirement = _silent(
+        "connectivity.sip-server",
+        text="Each EXCP connects to every SIP Server of Engage (8000 unless configured otherwise) for its call events.",
+        peer=peer,
+        remedy="Open TCP <EXCP> -> <SIP Server>:<port>, from every EXCP to every SIP Server, the backups included.",
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        servers = site.sip_servers
+        if isinstance(servers, Absent):
+            return servers
+        return tuple(server.endpoint for server in servers) or Absent.UNDECLARED
+
+
+class ReachesRedis(SpokenRow[RedisAnswer]):
+    peer, key, sources = "Redis", "redis", COMPONENTS
+    requirement = Requirement(
+        id="connectivity.redis",
+        section=SECTION,
+        text="EXCS, EXAS and EXCP each connect to Redis (6379 unless configured otherwise), for the ID mapping.",
+        proof=f"{PROOF} Then Redis is asked through the VM: TLS as declared, the declared login, PING.",
+        outcomes=outcomes(
+            "Redis",
+            **{
+                "pass": "every connect came through, and Redis took the declared login and answered PING",
+                "warn": "some connects or addresses answer, Redis is still loading, a Sentinel answers in its place, "
+                "or its certificate ends within 30 days",
+                "fail": "no connect came through, no Redis answers there, or it refuses TLS or the login as declared",
+            },
+        ),
+        remedy="Open TCP <VM> -> <Redis>:<port>, and give the audit the login that EXEC will use.",
+        owner=Owner.DBA,
+        valid_for=VALID_FOR,
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        return site.redis if isinstance(site.redis, Absent) else (site.redis.endpoint,)
+
+    def question(self, target: EdgeTarget) -> Probe[RedisAnswer]:
+        assert isinstance(target.site.redis, Redis)
+        return AskRedis.of(target.vm.name, target.site.redis)
+
+    def heard(self, target: EdgeTarget, answer: RedisAnswer) -> Said:
+        return said_by_redis(target, answer)
+
+
+class ReachesLogging(TcpRow):
+    peer, key, sources = "the logging solution", "logging", COMPONENTS
+    optional = True
+    requirement = Requirement(
+        id="connectivity.logging",
+        section=SECTION,
+        text="Where central logging is planned, each VM's log agent uploads to it (9200 unless configured otherwise).",
+        proof=PROOF,
+        outcomes=outcomes(
+            "the logging solution",
+            warn="some or all connects failed; logging is optional, so it is never more than a warning",
+            skip="the site plans no central logging",
+        ),
+        remedy="Open TCP <VM> -> <logging>:<port>.",
+        owner=Owner.DEPLOYER,
+        valid_for=VALID_FOR,
+        obligation=Obligation.OPTIONAL,
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        return site.logging if isinstance(site.logging, Absent) else (site.logging.endpoint,)
+
+
+class ReachesGenesysCloud(SpokenRow[GenesysCloudHost]):
+    peer, key, sources = "Genesys Cloud", "genesys_cloud", COMPONENTS
+    requirement = Requirement(
+        id="connectivity.genesys-cloud",
+        section=SECTION,
+        text="EXCS, EXAS and EXCP each call the Genesys Cloud API over HTTPS on port 443.",
+        proof=f"{PROOF} Then an HTTPS request goes through the VM to the login and the API host, its TLS verified.",
+        outcomes=outcomes(
+            "Genesys Cloud",
+            **{
+                "pass": "every connect came through, TLS was verified, and the host answered in HTTP",
+                "warn": "some connects or addresses answer, or Genesys Cloud answers by the declared proxy only",
+                "fail": "no connect came through, TLS could not be verified, or what answers does not speak HTTP",
+            },
+        ),
+        remedy="Open TCP <VM> -> login.<region> and api.<region>, port 443, by name; their addresses change.",
+        owner=Owner.NETWORK,
+        valid_for=VALID_FOR,
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        cloud = site.genesys_cloud
+        return cloud if isinstance(cloud, Absent) else (cloud.login, cloud.api)
+
+    def question(self, target: EdgeTarget) -> Probe[GenesysCloudHost]:
+        assert isinstance(target.site.genesys_cloud, GenesysCloud)
+        return AskGenesysCloudHost.of(target.vm.name, target.peer, target.site.genesys_cloud)
+
+    def heard(self, target: EdgeTarget, answer: GenesysCloudHost) -> Said:
+        return said_by_genesys_cloud(target, answer)
+
+
+class ReachesRegistry(TcpRow):
+    peer, key, sources = "the container registry", "registry", COMPONENTS
+    requirement = Requirement(
+        id="connectivity.registry",
+        section=SECTION,
+        text="Each EXEC VM connects to the container registry that its compose file pulls from.",
+        proof=PROOF,
+        outcomes=outcomes("the container registry"),
+        remedy="Open TCP <VM> -> <registry>:<port>.",
+        owner=Owner.DEPLOYER,
+        valid_for=VALID_FOR,
+        origin=Origin.IMPLIED,
+    )
+
+    def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
+        return site.registry if isinstance(site.registry, Absent) else (site.registry.endpoint,)
+
+
+class Inbound(Unbuilt):
+    """A row about connections to the EXEC VMs themselves; ``role`` carries the port, ``sources`` connect to it."""
+
+    role: ClassVar[Role]
+    sources: ClassVar[tuple[Role, ...]]
+    scraped: ClassVar[bool]
+
+    def targets(self, site: Site) -> Sequence[Target | Settled]:
+        carriers = site.vms_of(self.role)
+        if not carriers:
+            return [without_role(self.role)]
+        found: list[Target | Settled] = []
+        for carrier in carriers:
+            peer = Endpoint(carrier.address or carrier.name, carrier.port or site.ports[self.role])
+            edges = [EdgeTarget.of(vm, peer, site, peer_vm=carrier) for vm in site.vms_of(*self.sources)]
+            found += [_unless_planned(edge, edge.vm, carrier) for edge in edges if self.sources]
+            if self.scraped:
+                found.append(_scrape(site, peer, carrier))
+        return found or [without_role(self.sources[0])]
+
+
+def _unless_planned(edge: Target, *ends: Vm) -> Target | Settled:
+    """The edge, settled where a VM at one of its ends is only planned."""
+    planned = next((vm for vm in ends if not vm.built), None)
+    return edge if planned is None else Settled(target=edge, judgement=Settled.unbuilt(planned).judgement)
+
+
+def _scrape(site: Site, peer: Endpoint, carrier: Vm) -> Target | Settled:
+    edge = Target(
+        kind=TargetKind.EDGE,
+        name=f"prometheus->{carrier.name}:{peer.port}",
+        source="prometheus",
+        host=peer.host,
+        port=peer.port,
+    )
+    if isinstance(site.monitoring.prometheus, Absent):
+        judgement = Settled.unplanned("monitoring.prometheus", what="Prometheus").judgement
+        return Settled(target=edge, judgement=judgement)
+    return _unless_planned(edge, carrier)
+
+
+def _inbound(check: str, *, text: str, peer: str, remedy: str) -> Requirement:
+    return Requirement(
+        id=check,
+        section=SECTION,
+        text=text,
+        proof="Before deployment, a listener for the time of the audit takes the component's own port, and each source "
+        "connects to it; both sides show each other words that only they can know.",
+        outcomes=outcomes(peer, skip="the site plans no Prometheus"),
+        remedy=remedy,
+        owner=Owner.NETWORK,
+        valid_for=VALID_FOR,
+    )
+
+
+class ReachesExcsApi(Inbound):
+    role, sources, scraped = Role.EXCS, (Role.EXAS, Role.EXCP), False
+    requirement = _inbound(
+        "connectivity.excs-api",
+        text="EXAS and EXCP call the REST API of EXCS (3640 unless configured otherwise).",
+        peer="EXCS",
+        remedy="Open TCP <EXAS, EXCP> -> <EXCS>:<port>, on the host firewall of EXCS as well.",
+    )
+
+
+class ExcsReachable(Inbound):
+    role, sources, scraped = Role.EXCS, (Role.EXAS, Role.EXCP), True
+    requirement = _inbound(
+        "connectivity.excs-inbound",
+        text="EXCS lets EXAS, EXCP and Prometheus in on its port (3640 unless configured otherwise).",
+        peer="EXCS",
+        remedy="Admit EXAS, EXCP and Prometheus to <EXCS>:<port> in its host firewall.",
+    )
+
+
+class ExasReachable(Inbound):
+    role, sources, scraped = Role.EXAS, (), True
+    requirement = _inbound(
+        "connectivity.exas-inbound",
+        text="EXAS lets Prometheus in on its port (3630 unless configured otherwise) to collect metrics.",
+        peer="EXAS",
+        remedy="Admit Prometheus to <EXAS>:<port> in its host firewall.",
+    )
+
+
+class ExcpReachable(Inbound):
+    role, sources, scraped = Role.EXCP, (), True
+    requirement = _inbound(
+        "connectivity.excp-inbound",
+        text="EXCP lets Prometheus in on its port (3650 unless configured otherwise) to collect metrics.",
+        peer="EXCP",
+        remedy="Admit Prometheus to <EXCP>:<port> in its host firewall.",
+    )
