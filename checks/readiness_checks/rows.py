@@ -421,11 +421,7 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
 def _evidence(target: EdgeTarget, path: TcpPath) -> tuple[Evidence, ...]:
     """All that the connects brought to light, what decides first."""
     found = [
-        (
-            f"TCP connect to {tried.address} port {path.port}",
-            Level.TCP,
-            f"{tried.observed}{_after(tried)}, by {path.tool}",
-        )
+        (f"TCP connect to {tried.address} port {path.port}", Level.TCP, tried.observed + _after(tried))
         for tried in path.judged
     ]
     found += [

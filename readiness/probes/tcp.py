@@ -622,7 +622,7 @@ async def _all(vantage: Vantage, dials: Iterable[Dial]) -> list[tuple[Dialled, .
 
 
 def _unproven(made: tuple[Dialled, ...] | ProbeError) -> bool:
-    """Whether silence came by forwarding: the prober's own words prove the machine alive, an SSH server's lack does not."""
+    """Whether silence came by forwarding: a prober that reports it proves the machine alive, an SSH server does not."""
     if isinstance(made, ProbeError):
         return False
     return any(one.verdict is PathVerdict.TIMEOUT and one.tool not in _ENGINES for one in made)
