@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from readiness.model import Cause, Reason
 from readiness.probe import HostProbe
@@ -26,10 +27,42 @@ SCRIPT_BYTES = 960 * 1024
 # dead NFS mount) is left behind with a pipe that nobody reads any more.
 _SCRIPT = r"""
 LC_ALL=C
+TZ=UTC0
 PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+export LC_ALL TZ PATH
 unset LANGUAGE BASH_ENV ENV CDPATH BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE POSIXLY_CORRECT
 umask 077
+
+# One part of a section: its name, then a command, what that prints, and its exit status.
+ask() {
+  printf '=== %s\n' "$1"
+  shift
+  if command -v "$1" >/dev/null 2>&1; then
+    "$@"
+    asked=$?
+    printf '\n--- %s\n' "$asked"
+    return "$asked"
+  fi
+  printf -- '--- missing\n'
+  return 127
+}
+
+# The text of each of these files, as a part that is named for it.
+show() {
+  for file; do
+    printf '=== %s\n' "$file"
+    if [ ! -e "$file" ]; then
+      printf -- '--- missing\n'
+    elif [ -r "$file" ]; then
+      while IFS= read -r line || [ "$line" ]; do
+        printf '%s\n' "$line"
+      done <"$file"
+      printf -- '--- 0\n'
+    else
+      printf -- '--- 1\n'
+    fi
+  done
+}
 
 section() {
 case $1 in
@@ -215,3 +248,24 @@ def _reason(code: Cause, detail: str) -> Reason:
         enable="See that nothing else prints on that machine when the audit's user logs in (.bashrc, .profile), "
         "then run the audit again.",
     )
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one command of a section printed, or one file holds; ``status`` is ``None`` where there is no such thing."""
+
+    text: str
+    status: int | None
+
+    @property
+    def answered(self) -> bool:
+        return self.status == 0
+
+
+def parts(output: str) -> Mapping[str, Part]:
+    """The parts of a section by name, as ``ask`` and ``show`` frame them in a script; the first of a name counts."""
+    found: dict[str, Part] = {}
+    for part in re.finditer(r"^=== (.+)\n((?:(?!=== ).*\n)*?)--- (missing|\d{1,3})$", output, re.MULTILINE):
+        status = None if part[3] == "missing" else int(part[3])
+        found.setdefault(part[1], Part(part[2].rstrip("\n"), status))
+    return found
