@@ -50,15 +50,27 @@ class LabSocket(REAL_SOCKET):
     lab_peer: tuple[str, int] | None = None
 
     def connect(self, address: Any) -> None:
-        status = self.connect_ex(address)
-        if status:
-            raise OSError(status, os.strerror(status))
+        super().connect(self.lab_real(address))
 
     def connect_ex(self, address: Any) -> int:
+        try:
+            real = self.lab_real(address)
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        return super().connect_ex(real)
+
+    def lab_real(self, address: Any) -> Any:
+        """Where a connect to a virtual address really goes.
+
+        Raises:
+            OSError: the lab has no IPv6.
+        """
+        if self.family == socket.AF_INET6:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if self.family != socket.AF_INET:
-            return errno.ENETUNREACH if self.family == socket.AF_INET6 else super().connect_ex(address)
+            return address
         self.lab_peer = (resolve(address[0])[0], int(address[1]))
-        return super().connect_ex(real_address(*self.lab_peer))
+        return real_address(*self.lab_peer)
 
     def getpeername(self) -> Any:
         real = super().getpeername()
