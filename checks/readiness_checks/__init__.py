@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from readiness.plan import AnyCheck
+from readiness_checks.connectivity import (
+    ExasReachable,
+    ExcpReachable,
+    ExcsReachable,
+    ReachesBackupStatServer,
+    ReachesConfigDb,
+    ReachesExcsApi,
+    ReachesGenesysCloud,
+    ReachesLogging,
+    ReachesPrimaryStatServer,
+    ReachesRedis,
+    ReachesRegistry,
+    ReachesSipServers,
+)
 from readiness_checks.engage import (
     ConfigDbRuns,
     EngageVersions,
@@ -28,6 +42,19 @@ PACK: tuple[type[AnyCheck], ...] = (
     Interconnect,
     NameResolution,
     DockerOverlap,
+    # The connectivity table, row by row
+    ReachesConfigDb,
+    ReachesPrimaryStatServer,
+    ReachesBackupStatServer,
+    ReachesSipServers,
+    ReachesExcsApi,
+    ExcsReachable,
+    ExasReachable,
+    ExcpReachable,
+    ReachesRedis,
+    ReachesLogging,
+    ReachesGenesysCloud,
+    ReachesRegistry,
     # Engage Environment
     ConfigDbRuns,
     StatServersRun,
