@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
 from readiness.host_script import Part, parts
@@ -28,15 +27,6 @@ class Engine(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DockerNetwork:
-    """A network of the engine; ``subnets`` is empty for the ones without addresses of their own (host, none)."""
-
-    name: str
-    driver: str
-    subnets: tuple[IPv4Network | IPv6Network, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Docker:
     """Docker on one machine.
 
@@ -44,7 +34,7 @@ class Docker:
     command answered where no engine did. ``socket`` is the path that was tried. ``unit`` is systemd's word for
     docker.service ("active", "inactive", "not-found"), empty where systemd did not tell; ``waiting`` where systemd
     would start it for the first who connects. ``data_root`` is where the engine keeps images and containers, ``data``
-    the file system that holds it. ``networks`` is ``None`` where an engine answers and does not show them.
+    the file system that holds it.
     """
 
     engine: Engine
@@ -56,7 +46,6 @@ class Docker:
     waiting: bool = False
     data_root: str = ""
     data: FileSystem | None = None
-    networks: tuple[DockerNetwork, ...] | None = ()
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -66,7 +55,7 @@ class Docker:
 
 @dataclass(frozen=True)
 class ReadDocker(HostProbe[Docker]):
-    """Ask the engine on this machine's own socket for its version, its data root and its networks.
+    """Ask the engine on this machine's own socket for its version and its data root.
 
     The client is told the socket, since DOCKER_HOST or a context may name another machine's engine. Where systemd
     holds docker.socket open itself ("listening"), to connect would start the engine: then nobody does.
@@ -98,9 +87,6 @@ ask 'docker version' docker version --format '{{json .}}' || exit 0
 root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null)
 printf '=== data root\\n%s\\n--- 0\\n' "$root"
 [ -n "$root" ] && ask df df -P -k "$root"
-# shellcheck disable=SC2046
-ask 'docker network inspect' docker network inspect --format '{{json .Name}} {{json .Driver}} {{json .IPAM.Config}}' \\
-  $(docker network ls -q)
 """
 
     def understand(self, output: str, status: int) -> Docker:
@@ -199,7 +185,6 @@ class _About:
     def _answering(self, client: str, server: Mapping[str, object], found: Mapping[str, Part]) -> Docker:
         components = server.get("Components")
         names = [c.get("Name") for c in components if isinstance(c, dict)] if isinstance(components, list) else []
-        shown = found.get("docker network inspect")
         return Docker(
             engine=Engine.PODMAN if "Podman Engine" in names else Engine.ANSWERS,
             version=str(server.get("Version") or ""),
@@ -208,7 +193,6 @@ class _About:
             unit=self.unit,
             data_root=_text(found, "data root"),
             data=next(iter(file_systems(found.get("df"))), None),
-            networks=tuple(_networks(shown.text)) if shown is not None and shown.answered else None,
         )
 
 
@@ -277,26 +261,3 @@ ask 'docker compose' docker compose version || ask docker-compose docker-compose
             if version is not None:
                 return Compose(command, version[1])
         return Compose("", "", _line(plugin.text))
-
-
-def _networks(text: str) -> Iterator[DockerNetwork]:
-    for line in text.splitlines():
-        words = re.fullmatch(r'"([^"\s]{1,200})" "([^"\s]{0,100})" (\[.*\]|null)', line)
-        if words is None:
-            continue
-        try:
-            config: object = json.loads(words[3])
-        except (ValueError, RecursionError):
-            continue
-        subnets = (
-            (entry.get("Subnet") for entry in config if isinstance(entry, dict)) if isinstance(config, list) else ()
-        )
-        known = (_subnet(subnet) for subnet in subnets if isinstance(subnet, str))
-        yield DockerNetwork(name=words[1], driver=words[2], subnets=tuple(s for s in known if s is not None))
-
-
-def _subnet(text: str) -> IPv4Network | IPv6Network | None:
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        return None
