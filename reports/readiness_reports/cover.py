@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from readiness_schemas.report import StatusWord
 
 from readiness_reports import words
-from readiness_reports.outline import Link, Outline
+from readiness_reports.outline import Link, Outline, subject
 
 LOUD = frozenset({"expired", "refused", "incomplete", "secret"})
 """Kinds of notices that limit what the report is worth; the others call for attention."""
@@ -70,14 +70,18 @@ class Risk:
     links: tuple[Link, ...]
     end: str
     alarming: bool
+    late: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
+    """What became of one finding; ``late`` where paper has no room for it."""
+
     word: str
     link: Link
-    text: str
+    check: str
     loud: bool
+    late: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,7 @@ class Since:
     tally: str
     before: str
     changes: tuple[Change, ...]
+    hidden: int
     more: str
 
 
@@ -108,9 +113,13 @@ class Cover:
     hidden_jobs: int
     nothing_blocks: str
     risks: tuple[Risk, ...]
+    hidden_risks: int
     since: Since | None
     for_signing: bool
 
+
+PAPER_LINES = 5
+"""Risks, and changes, that the first sheet of paper has room for."""
 
 PAPER_JOBS = 12
 """Jobs that the first sheet of paper has room for; up to two more are squeezed in."""
@@ -125,6 +134,7 @@ def cover(outline: Outline) -> Cover:
     settle = "settles" if total == 1 else "settle"
     jobs = f"{words.count(total, 'job')} {settle} {words.count(settled, 'requirement')}" if total else ""
     earliest = document["earliest_ready"]
+    risks = list(_risks(outline))
     return Cover(
         title=document["site"]["name"],
         verdict=words.VERDICTS[document["verdict"]],
@@ -138,7 +148,8 @@ def cover(outline: Outline) -> Cover:
         jobs=jobs,
         hidden_jobs=total - late_from,
         nothing_blocks=_nothing_blocks(outline),
-        risks=tuple(_risks(outline)),
+        risks=tuple(replace(risk, late=index >= PAPER_LINES) for index, risk in enumerate(risks)),
+        hidden_risks=max(0, len(risks) - PAPER_LINES),
         since=_since(outline),
         for_signing=document["run"]["rejudged_from"] is None,
     )
@@ -267,7 +278,7 @@ def _figures(outline: Outline) -> Iterator[Figure]:
     )
     before = ""
     if baseline is not None and baseline["score"] is not None:
-        before = f"{words.score(baseline['score'])} on {words.day(baseline['started_at'])}"
+        before = f"{words.score(baseline['score'])} on {words.short_day(baseline['started_at'])}"
     yield Figure(
         label="Score",
         value=words.score(score["value"]),
@@ -390,7 +401,7 @@ def _risks(outline: Outline) -> Iterator[Risk]:
 
 def _covered(outline: Outline, finding_ids: list[str]) -> str:
     first = outline.findings[finding_ids[0]]
-    text = f"{words.arrow(first['target']['name'])}: {first['summary']}"
+    text = subject(first)
     return text if len(finding_ids) == 1 else f"{text} And {words.count(len(finding_ids) - 1, 'finding')} more."
 
 
@@ -413,9 +424,10 @@ def _since(outline: Outline) -> Since | None:
             changes.append(
                 Change(
                     word=word,
-                    link=outline.link(finding_id),
-                    text="not part of this audit any more" if finding is None else finding["summary"],
+                    link=outline.link(finding_id, None if finding is None else subject(finding)),
+                    check="" if finding is None else finding["check"],
                     loud=word == "regressed",
+                    late=len(changes) >= PAPER_LINES,
                 )
             )
         if len(ids) > SOME:
@@ -430,6 +442,7 @@ def _since(outline: Outline) -> Since | None:
         tally=", ".join(tally),
         before=f"{before}; run {baseline['run_id']}.",
         changes=tuple(changes),
+        hidden=max(0, len(changes) - PAPER_LINES),
         more=f"And {words.joined(cut)}, marked in the findings." if cut else "",
     )
 

@@ -311,6 +311,13 @@ class Anchors:
         return anchor
 
 
+def subject(finding: FindingDocument) -> str:
+    """What a finding is about, where its summary may not say so: ``exas-1: its summary``."""
+    target = finding["target"]
+    about = target["source"] or (target["name"] if target["kind"] == "vm" else "")
+    return f"{about}: {finding['summary']}" if about and about not in finding["summary"] else finding["summary"]
+
+
 def counted(requirement: RequirementDocument) -> bool:
     """Whether verdict, coverage and score speak of it."""
     return requirement["origin"] != "beyond" and requirement["status"] != "skip"

@@ -337,11 +337,20 @@ def _matrices(
         for peer in part:
             spans[peer.group] = spans.get(peer.group, 0) + 1
         yield Matrix(
-            caption=words.joined(spans) if len(parts) > 1 else "",
+            caption=_caption(part) if len(parts) > 1 else "",
             groups=tuple(spans.items()),
             peers=tuple(part),
-            rows=tuple((source, tuple(_cell(source, peer, all_paths) for peer in part)) for source in sources),
+            rows=tuple(
+                (source, tuple(_cell(source, peer, all_paths) for peer in part))
+                for source in sources
+                if any((source.name, peer.key) in all_paths for peer in part)
+            ),
         )
+
+
+def _caption(part: Sequence[Peer]) -> str:
+    first, last = part[0], part[-1]
+    return first.group if first is last else f"{first.group}: {first.short} to {last.short}"
 
 
 def _cell(source: Source, peer: Peer, all_paths: Mapping[tuple[str, str], Path]) -> Cell:

@@ -99,11 +99,11 @@ class _Rail:
 
 @dataclass(frozen=True, kw_only=True)
 class _Lane:
-    """A path of one VM along one rail; ``count`` paths where the rail is a group."""
+    """A path of one VM along one rail, or all its paths to a group of peers, by the worst of them."""
 
     rail: str
     status: StatusWord
-    number: int
+    number: str
     anchor: str
     title: str
     inward: bool
@@ -174,8 +174,13 @@ class _Sheet:
             for peer in given:
                 members.setdefault(peer.group, []).append(peer)
             for group, some in members.items():
+                alone = some[0] if len(some) == 1 else None
                 yield _Rail(
-                    key=f"group {group}", group=group, label=group, sub=words.count(len(some), "peer"), inward=False
+                    key=f"group {group}",
+                    group=group,
+                    label=words.count(len(some), "peer") if alone is None else alone.label,
+                    sub="" if alone is None else alone.address,
+                    inward=False,
                 )
         else:
             for peer in given:
@@ -241,7 +246,7 @@ class _Sheet:
         seg_bottom = vm_bottom + 16
         height = place(self.bottoms, seg_bottom + 14) + 8
         width = LABELS + 8 + self.pitch * len(self.vms)
-        texts.append(Text(x=_n(LABELS + 16), y=_n(seg_top + 16), text=VMS, kind="h"))
+        texts.append(Text(x="0", y=_n(seg_top + 16), text=VMS, kind="g"))
         far: dict[str, float] = {}
         inner_y = {rail: inner_top + INNER * index + 14 for index, rail in enumerate(self.inner_rails)}
         inner_xs: dict[tuple[str, int], list[float]] = {rail: [] for rail in self.inner_rails}
@@ -311,7 +316,7 @@ class _Sheet:
                     x=_n(x - 7),
                     y=_n(y - 7),
                     status=lane.status,
-                    number=str(lane.number) if lane.number else "",
+                    number=lane.number,
                     number_x=_n(x + 9),
                     number_y=_n(y + 4),
                     anchor=lane.anchor,
@@ -332,9 +337,8 @@ def _lane(key: str, some: Sequence[Path], *, inward: bool) -> _Lane:
     worst = min(some, key=lambda path: words.WORST_FIRST.index(path.status))
     bad = sum(path.status != "pass" for path in some)
     title = worst.summary if len(some) == 1 else f"{bad} of {len(some)} paths do not pass; the worst: {worst.summary}"
-    return _Lane(
-        rail=key, status=worst.status, number=worst.number, anchor=worst.link.anchor, title=title, inward=inward
-    )
+    number = str(worst.number or "") if len(some) == 1 else f"{bad} of {len(some)}"
+    return _Lane(rail=key, status=worst.status, number=number, anchor=worst.link.anchor, title=title, inward=inward)
 
 
 def _spread(middle: float, width: float, lanes: int) -> Sequence[float]:

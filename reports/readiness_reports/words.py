@@ -134,6 +134,12 @@ def day(text: str) -> str:
     return text if when is None else f"{when.day} {_MONTHS[when.month - 1][:3]} {when.year}"
 
 
+def short_day(text: str) -> str:
+    """``2026-12-07``, or a moment on that day, as ``7 Dec``."""
+    when = _date(text)
+    return text if when is None else f"{when.day} {_MONTHS[when.month - 1][:3]}"
+
+
 def weekday(text: str) -> str:
     """``2026-12-07`` as ``Mon 7 Dec``."""
     when = _date(text)

@@ -1484,3 +1484,41 @@ def hostile(count: int = 200) -> ReportDocument:
             "changed": ids[9:12],
         },
     )
+
+
+def wide(vms: int = 10, sips: int = 40) -> ReportDocument:
+    """A large site with long names: many VMs, many SIP Servers, a bit of everything broken between them."""
+    names = [f"excp-{number}" for number in range(1, vms + 1)]
+    statuses: tuple[StatusWord, ...] = ("pass", "pass", "pass", "fail", "pass", "unknown", "pass", "warn")
+    found = [
+        finding(
+            "connectivity.sip-server",
+            f"{name}->sip-{sip}.{LONG}:8000",
+            statuses[(at * 5 + sip) % 8] if sip % 4 == 0 else "pass",
+            "" if sip % 4 else f"SIP Server {sip % 12} is not reached as it should be.",
+        )
+        for at, name in enumerate(names)
+        for sip in range(1, sips + 1)
+    ]
+    found += [
+        finding("connectivity.redis", f"{name}->{REDIS}", "fail" if at == 3 else "pass")
+        for at, name in enumerate(names)
+    ]
+    found += [finding("connectivity.excs-api", f"{name}->{names[0]}:3640", "pass") for name in names[1:]]
+    found += [
+        finding("network.interconnect", f"{a}->{b}", "unknown" if (a, b) == (names[1], names[2]) else "pass")
+        for a in names
+        for b in names
+        if a != b
+    ]
+    found += [finding("bootstrap.ssh", f"boot->{name}:22") for name in names]
+    return document(
+        found,
+        site={"name": "Wide " + LONG, "declared": {}},
+        run={
+            "hosts": [
+                {"name": name, "host": f"10.20.1.{at}", "role": "excp", "reached": True, "error": None}
+                for at, name in enumerate(names)
+            ]
+        },
+    )
