@@ -335,6 +335,8 @@ class AskGenesysCloud(Probe[Conversation | LoginUnreached]):
         recorded = object_of(json_of(response))
         tries = tuple(_try_from_json(tried) for tried in list_of(recorded.get("tries")))
         if "spoken_from" not in recorded:
+            if not any(isinstance(tried.missed, HttpRefusal) for tried in tries):
+                raise ProbeError(Cause.PARSE, "the record says neither who spoke nor why nobody did")
             return LoginUnreached(tries=tries)
         granted = recorded.get("granted") is True
         token = token_reply(result_from_json(recorded.get("token")), str(self.login), granted=granted)

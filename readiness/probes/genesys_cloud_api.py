@@ -26,6 +26,7 @@ ROLE = "authorization/roles/"
 """Paths under /api/v2/; the last two want an id."""
 
 ValueT = TypeVar("ValueT")
+ValueT_co = TypeVar("ValueT_co", covariant=True)
 
 
 class TokenOutcome(StrEnum):
@@ -59,14 +60,14 @@ class TokenReply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told(Generic[ValueT]):
+class Told(Generic[ValueT_co]):
     """What one call of the API brought: a value, or why there is none.
 
     ``call`` names it as evidence does ("GET tokens/me"); ``refusal`` is kept where there was no answer in HTTP.
     """
 
     call: str
-    value: ValueT | None
+    value: ValueT_co | None
     reason: Reason | None
     refusal: HttpRefusal | None = None
     correlation_id: str = ""

@@ -475,6 +475,8 @@ def test_a_policy_covers_what_it_says_and_no_more(policy: object, covered: bool)
         "[]",
         "{}",
         '{"tries": 5}',
+        '{"tries": []}',
+        '{"tries": [{"vantage": "a", "route": "direct", "missed": null}]}',
         '{"tries": [{"vantage": "a"}]}',
         '{"tries": [{"vantage": "a", "route": "direct", "missed": {"unread": "x"}}]}',
         '{"tries": [], "spoken_from": "a"}',
