@@ -25,6 +25,7 @@ from readiness_checks.engage import (
     SipServersRun,
     StatServersRun,
 )
+from readiness_checks.genesys_cloud import NotIntercepted, OAuthClientWorks, OrganizationPlanned, RoleAssigned
 from readiness_checks.network import DockerOverlap, Interconnect, NameResolution, OneSegment
 from readiness_checks.optional import ContainerMonitoringRuns, GrafanaRuns, LoggingRuns, PrometheusRuns
 from readiness_checks.planning import LimitationsReviewed
@@ -55,6 +56,11 @@ PACK: tuple[type[AnyCheck], ...] = (
     ReachesLogging,
     ReachesGenesysCloud,
     ReachesRegistry,
+    # Genesys Cloud EX Organization
+    OrganizationPlanned,
+    OAuthClientWorks,
+    RoleAssigned,
+    NotIntercepted,
     # Engage Environment
     ConfigDbRuns,
     StatServersRun,
