@@ -17,6 +17,8 @@ import rfc8785
 from readiness_schemas import load
 from readiness_schemas.report import ReportDocument
 
+from readiness_reports.words import UNSEEN
+
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
@@ -84,7 +86,7 @@ def validate(document: ReportDocument) -> None:
 def dumps(document: ReportDocument) -> str:
     """The document as indented JSON; a terminal that shows it meets no control character."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
-    return _UNSEEN.sub(_escaped, text) + "\n"
+    return UNSEEN.sub(_escaped, text) + "\n"
 
 
 def loads(text: str) -> ReportDocument:
@@ -119,14 +121,14 @@ def read(path: Path) -> ReportDocument:
         DigestDiffers: it is not as it was written.
     """
     try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ReportUnreadable(f"{path} is not a file")
-            raw = file.read(MAX_BYTES + 1)
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ReportUnreadable(f"{path} is not a file")
+        if found.st_size > MAX_BYTES:
+            raise ReportUnreadable(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
+        raw = path.read_bytes()
     except OSError as error:
         raise ReportUnreadable(f"{path} cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise ReportUnreadable(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
     try:
         return loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
@@ -245,9 +247,6 @@ def _depth(document: object) -> int:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return depth
-
-
-_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -243,17 +243,18 @@ def caveats(document: ReportDocument) -> tuple[str, ...]:
     return tuple(found)
 
 
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that act without being seen: controls, direction marks, fillers, halves of surrogate pairs."""
+
+
 def plain(text: str) -> str:
     """Foreign text made safe to look at: what acts unseen (escapes, direction marks) is shown, never obeyed."""
     if text.isascii() and text.isprintable():
         return text
-    return _UNSEEN.sub(_shown, text.replace("\r\n", "\n"))
-
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
+    return UNSEEN.sub(_shown, text.replace("\r\n", "\n"))
 
 
 def _shown(match: re.Match[str]) -> str:
