@@ -363,7 +363,14 @@ class HttpConnection:
     """
 
     def __init__(
-        self, vantages: Vantages, vantage: str, address: _Address, stream: Stream, *, connect_s: float
+        self,
+        vantages: Vantages,
+        vantage: str,
+        address: _Address,
+        stream: Stream,
+        *,
+        first: _Address,
+        connect_s: float,
     ) -> None:
         self.certificate: Certificate | None = None
         self.how = stream.how
@@ -371,6 +378,7 @@ class HttpConnection:
         self._vantage = vantage
         self._address = address
         self._stream = stream
+        self._first = first
         self._connect_s = connect_s
         self._tls_s = 0.0
 
@@ -411,7 +419,7 @@ class HttpConnection:
         heard = _Hearing(max_body)
         await heard.listen(self._stream, request, question.body, clock.left)
         if heard.answer is None:
-            return await _proven(self._vantages, self._vantage, self._unanswered(heard))
+            return await _proven(self._vantages, self._vantage, self._first, self._unanswered(heard))
         redact = self._vantages.redact
         encoded = _is_encoded(heard.answer)
         return HttpAnswer(
@@ -479,8 +487,8 @@ async def _open(
     except PathClosed as closed:
         text = vantages.redact(one_line(closed.text))
         refusal = HttpRefusal(kind=RefusalKind.PATH, text=text, verdict=closed.verdict)
-        return await _proven(vantages, vantage, refusal if through is None else _by_proxy(refusal))
-    connection = HttpConnection(vantages, vantage, address, stream, connect_s=time.monotonic() - began)
+        return await _proven(vantages, vantage, first, refusal if through is None else _by_proxy(refusal))
+    connection = HttpConnection(vantages, vantage, address, stream, first=first, connect_s=time.monotonic() - began)
     clock = _Clock.of(vantages, limit)
     bad: HttpRefusal | None = None
     try:
@@ -494,7 +502,7 @@ async def _open(
     if bad is None:
         return connection, clock
     await connection.close()
-    return await _proven(vantages, vantage, bad)
+    return await _proven(vantages, vantage, first, bad)
 
 
 def _by_proxy(refusal: HttpRefusal) -> HttpRefusal:
@@ -502,10 +510,21 @@ def _by_proxy(refusal: HttpRefusal) -> HttpRefusal:
     return HttpRefusal(kind=RefusalKind.PROXY, text=text, verdict=refusal.verdict, how=refusal.how)
 
 
-async def _proven(vantages: Vantages, vantage: str, refusal: HttpRefusal) -> HttpRefusal:
-    """Let silence count only where the machine that heard it answers meanwhile."""
-    if _may_be_ours(refusal):
-        await vantages[vantage].run(":\n", limit=_proof(vantages))
+async def _proven(vantages: Vantages, vantage: str, first: _Address, refusal: HttpRefusal) -> HttpRefusal:
+    """Let silence count only where what carried it is alive: it opens another stream, or else runs a command."""
+    if not _may_be_ours(refusal):
+        return refusal
+    limit = _proof(vantages) / 2
+    if refusal.kind is not RefusalKind.PATH:
+        try:
+            stream = await vantages[vantage].stream(first.host, first.port, limit=limit)
+        except PathClosed as closed:
+            if closed.verdict is not PathVerdict.TIMEOUT:
+                return refusal
+        else:
+            await stream.close()
+            return refusal
+    await vantages[vantage].run(":\n", limit=limit)
     return refusal
 
 
@@ -525,7 +544,7 @@ def _may_be_ours(refusal: HttpRefusal) -> bool:
 
 def _proof(vantages: Vantages) -> float:
     """Seconds kept back from a conversation to see whether the vantage is alive."""
-    return min(3.0, vantages.limits.conversation / 4)
+    return min(4.0, vantages.limits.conversation / 4)
 
 
 @dataclass(frozen=True)

@@ -220,14 +220,35 @@ async def test_what_is_no_answer_is_told_apart(
 
 
 async def test_silence_counts_from_a_vantage_that_is_alive(authority: Authority) -> None:
-    """A peer that never answers is a refusal when the machine itself answers afterwards."""
+    """A peer that never answers is a refusal when the same way still opens afterwards, and is closed again."""
     async with served(lambda _: Silence(), authority.serving(HOST)) as (_, machine):
         vantages = gathered(machine, conversation=0.6)
         result = await request(vantages, "excs-1", "GET", URL, ca_file=authority.ca_file)
     assert isinstance(result, HttpRefusal)
     assert result.kind is RefusalKind.SILENT
+    assert [stream.closed for stream in machine.streams] == [True, True]
+    assert machine.ran == []
+
+
+async def test_a_path_that_stays_silent_counts_from_a_machine_that_runs_a_command() -> None:
+    """Where no stream opens at all, it is a command that shows the machine to be alive."""
+    machine = Mapped("excs-1", {HOST: PathVerdict.TIMEOUT})
+    result = await request(gathered(machine), "excs-1", "GET", URL)
+    assert isinstance(result, HttpRefusal)
     assert machine.ran == [":\n"]
-    assert all(stream.closed for stream in machine.streams)
+
+
+async def test_a_connection_that_ends_with_its_machine_is_no_news(authority: Authority) -> None:
+    """A stream that is cut because its carrier died is not a peer that hung up."""
+
+    def dies(_: Asked) -> Answer:
+        machine.lost = True
+        return HangUp()
+
+    async with served(dies, authority.serving(HOST)) as (_, machine):
+        with pytest.raises(ProbeError) as caught:
+            await request(gathered(machine), "excs-1", "GET", URL, ca_file=authority.ca_file)
+    assert caught.value.reason.code is Cause.UNREACHABLE
 
 
 async def test_silence_of_a_dead_vantage_is_no_news(authority: Authority) -> None:
