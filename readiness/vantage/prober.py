@@ -256,7 +256,7 @@ class Prober(object):
             startable = self.waiting and len(self.busy) < self.room
             if startable:  # one at a time: an answer that is there is read before the next start
                 self.start(self.waiting.pop(0))
-            pause = 0 if startable else max(0, self.queue[0][0] - clock())
+            pause = 0 if startable or not self.left else max(0, self.queue[0][0] - clock())
             for fd, event in self.poll.poll(int(pause * 1000) + (pause > 0)):
                 if fd in self.busy:
                     self.woken(self.busy[fd])
