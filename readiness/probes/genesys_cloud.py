@@ -119,7 +119,7 @@ class AskGenesysCloudHost(Probe[GenesysCloudHost]):
         return f"ask {self.endpoint} over HTTPS from {self.vantage}{proxied}"
 
     def limit(self, limits: Limits) -> float:
-        return 2 * (limits.connect + limits.conversation)
+        return 2 * (2 * limits.connect + limits.conversation)
 
     async def read(self, vantages: Vantages) -> str:
         direct, proxied = await asyncio.gather(self._direct(vantages), self._proxied(vantages), return_exceptions=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import certifi
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from readiness.lab.genesys_cloud import (
     EX_INTEGRATION,
@@ -491,6 +493,40 @@ def test_a_spoilt_record_is_a_parse_error(response: str) -> None:
     assert caught.value.reason.code is Cause.PARSE
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "name", "grants", "role", "policies", "actions", "OAuthClient", "roleDivisions", "roleId"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(token=JSON, organization=JSON, subject=JSON, role=JSON)
+def test_any_json_is_understood_or_refused(token: object, organization: object, subject: object, role: object) -> None:
+    """Whatever JSON the API returns, each call ends as a value or a reason, never as both, neither or a crash."""
+    account = account_of(
+        parsed(
+            {
+                "tokens/me": token,
+                "organizations/me": organization,
+                "authorization/subjects/me": subject,
+                "authorization/roles/r": role,
+            }
+        )
+    )
+    for told in (account.client, account.organization, account.grants):
+        assert (told.value is None) is (told.reason is not None)
+
+
 # ---- which VM speaks
 
 
@@ -551,6 +587,28 @@ async def test_an_unreached_login_is_a_fact(authority: Authority) -> None:
     assert heard.verdict is PathVerdict.TIMEOUT
     assert isinstance(lost, Reason)
     assert lost.code is Cause.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "trouble"),
+    [
+        (("somebody-else.test",), 90, TlsTrouble.WRONG_NAME),
+        ((LOGIN.host,), -1, TlsTrouble.EXPIRED),
+    ],
+)
+async def test_a_login_that_cannot_be_trusted_is_sent_nothing(
+    authority: Authority, names: tuple[str, ...], days: int, trouble: TlsTrouble
+) -> None:
+    """Credentials leave only over a connection that is verified; a bad certificate is bad news and ends it."""
+    async with stage(authority) as lab, HttpsServer(lambda _: Reply(), tls=authority.serving(*names, days=days)) as bad:
+        lab.machines["excs-1"].ports = {LOGIN.host: bad.port}
+        fact = await lab.asked()
+        assert bad.asked == []
+    assert isinstance(fact, LoginUnreached)
+    (tried,) = fact.tries
+    assert isinstance(tried.missed, HttpRefusal)
+    assert tried.missed.tls is not None
+    assert tried.missed.tls.trouble is trouble
 
 
 async def test_without_any_vm_there_is_no_news(authority: Authority) -> None:

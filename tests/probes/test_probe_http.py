@@ -30,8 +30,10 @@ from readiness.probes.http import (
     result_from_json,
 )
 from readiness.probes.tls import TlsTrouble
-from readiness.secret import Secret
-from readiness.vantage import PathVerdict
+from readiness.secret import Redactor, Secret
+from readiness.vantage import Limits, PathVerdict, Vantages
+from readiness.vantage.host import Consent
+from readiness.vantage.local import LocalVantage
 from tests.lab.mapped import Authority, Mapped, Talk, free_port, gathered, listening
 
 HOST = "svc.test"
@@ -447,6 +449,29 @@ async def test_a_connection_can_be_opened_before_it_is_known_what_to_ask(authori
     assert isinstance(result, HttpAnswer)
     assert (result.status, result.body_end) == (204, BodyEnd.WHOLE)
     assert machine.streams[0].closed
+
+
+async def test_it_works_from_the_auditors_own_machine(authority: Authority) -> None:
+    """The same exchange, its refusals and the proof of life work from a real vantage."""
+    redact, limits = Redactor(), Limits(connect=2.0, conversation=1.2)
+    here = LocalVantage("auditor", limits=limits, secrets={}, redact=redact, consent=Consent())
+    vantages = Vantages([here], limits=limits, redact=redact)
+    answers: dict[str, Answer] = {"/": Reply(body=b"x" * 200_000), "/hang": HangUp(), "/silent": Silence()}
+    async with HttpsServer(lambda heard: answers[heard.path], tls=authority.serving("127.0.0.1")) as server:
+        base = f"https://127.0.0.1:{server.port}"
+        good, hung, silent = await asyncio.gather(
+            *(request(vantages, "auditor", "GET", base + path, ca_file=authority.ca_file) for path in answers)
+        )
+    closed = await request(vantages, "auditor", "GET", f"https://127.0.0.1:{free_port()}/")
+    await vantages.close()
+    assert isinstance(good, HttpAnswer)
+    assert (good.how, len(good.body), good.body_end) == ("direct", 200_000, BodyEnd.WHOLE)
+    kinds = [(r.kind, r.verdict) for r in (hung, silent, closed) if isinstance(r, HttpRefusal)]
+    assert kinds == [
+        (RefusalKind.CLOSED, None),
+        (RefusalKind.SILENT, None),
+        (RefusalKind.PATH, PathVerdict.REFUSED),
+    ]
 
 
 @pytest.mark.parametrize(
