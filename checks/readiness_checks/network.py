@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
+from ipaddress import ip_address
 from itertools import combinations, permutations
 
-from readiness.check import Settled, Unbuilt
-from readiness.model import Obligation, Origin, Owner, Requirement, Status, Target, TargetKind
-from readiness.site import Site, Vm, VmTarget
+from readiness import (
+    Attempt,
+    Cause,
+    Check,
+    Evidence,
+    Judgement,
+    Lane,
+    Level,
+    Needs,
+    Obligation,
+    Origin,
+    Owner,
+    Requirement,
+    Settled,
+    Status,
+    Target,
+    TargetKind,
+    Unbuilt,
+    Unread,
+)
+from readiness.probes.docker_networks import DockerNetworks, ReadDockerNetworks
+from readiness.probes.names import Address, Name, Names, ResolveNames
+from readiness.probes.neighbours import Neighbour, Neighbours, ReadNeighbours
+from readiness.site import (
+    Absent,
+    Bootstrap,
+    ConfigDb,
+    GenesysCloud,
+    Logging,
+    Prometheus,
+    Redis,
+    Registry,
+    Role,
+    Site,
+    StatServer,
+    Vm,
+    VmTarget,
+)
 
 SECTION = "Virtual Machines for the EXEC Components"
+
+
+# -- one segment ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +64,81 @@ class PairTarget(Target):
     site: Site
 
 
-class OneSegment(Unbuilt):
+class Sight(Enum):
+    """How one VM sees the address of another, as the reason of a finding says it."""
+
+    ADJACENT = "next to it"
+    GATEWAY = "behind a gateway"
+    STRANGER = "answered for by a machine that is not it"
+    SILENT = "on the link by its route, but no one answers there"
+    UNROUTED = "nowhere: it has no route to it"
+    ITSELF = "as an address of its own"
+    FABRIC = "through a fabric that answers for all"
+    UNASKED = "without having looked for it"
+    NAMELESS = "not at all: its name does not resolve there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One direction: what ``source`` sees of ``peer``; ``neighbour`` is what decided."""
+
+    source: Vm
+    peer: Vm
+    sight: Sight
+    neighbour: Neighbour | None
+
+    @staticmethod
+    def of(source: Vm, peer: Vm, seen: Neighbours, known: Neighbours) -> View:
+        """What the tables of ``source`` say; ``known`` are those of the peer, with its own hardware addresses."""
+        told = seen.peers.get(peer.address or "")
+        neighbours = [one for one in told.neighbours if not one.unrouted] if told is not None else []
+        if not neighbours:
+            unrouted = told is not None and bool(told.neighbours)
+            return View(source=source, peer=peer, sight=Sight.UNROUTED if unrouted else Sight.NAMELESS, neighbour=None)
+        views = [View(source=source, peer=peer, sight=_sight(one, known), neighbour=one) for one in neighbours]
+        order = [Sight.STRANGER, Sight.GATEWAY, Sight.SILENT]
+        return min(views, key=lambda view: order.index(view.sight) if view.sight in order else len(order))
+
+    @property
+    def words(self) -> str:
+        one = self.neighbour
+        match self.sight:
+            case Sight.ADJACENT if one is not None:
+                return f"on the link ({one.device}), answered by {one.mac}"
+            case Sight.GATEWAY if one is not None:
+                return f"behind the gateway {one.gateway} ({one.device})"
+            case Sight.STRANGER if one is not None:
+                return f"answered by {one.mac}, which is no card of {self.peer.name}"
+            case Sight.SILENT if one is not None:
+                return f"on the link by its route ({one.device}), and nobody answers"
+            case Sight.FABRIC if one is not None:
+                return f"through a fabric: gateway {one.gateway or 'none'}, hardware address {one.mac or 'none'}"
+            case _:
+                return self.sight.value
+
+    def evidence(self, of: Neighbours) -> Evidence:
+        address = self.neighbour.address if self.neighbour is not None else self.peer.address
+        return Evidence(
+            label=f"{self.peer.name} at {address}, seen from {self.source.name}",
+            value=self.words,
+            level=Level.AUTHENTICATED,
+            of=of,
+        )
+
+
+def _sight(one: Neighbour, known: Neighbours) -> Sight:
+    if one.itself:
+        return Sight.ITSELF
+    if one.fabric:
+        return Sight.FABRIC
+    if one.gateway is not None:
+        return Sight.GATEWAY
+    if one.mac:
+        return Sight.ADJACENT if one.mac in known.macs else Sight.STRANGER
+    return Sight.SILENT if one.asked else Sight.UNASKED
+
+
+class OneSegment(Check[PairTarget, Neighbours, Neighbours]):
     requirement = Requirement(
         id="network.segment",
         section=SECTION,
@@ -51,6 +166,152 @@ class OneSegment(Unbuilt):
 
     def targets(self, site: Site) -> Sequence[PairTarget | Settled]:
         return _pairs(site, tuple(combinations(site.vms, 2)), ",")
+
+    def needs(self, target: PairTarget) -> Needs:
+        return (_neighbours(target.vm, target.site), _neighbours(target.other, target.site))
+
+    def judge(self, target: PairTarget, ours: Neighbours, theirs: Neighbours) -> Judgement:
+        one, other = target.vm, target.other
+        there = View.of(one, other, ours, theirs)
+        back = View.of(other, one, theirs, ours)
+        evidence = (there.evidence(ours), back.evidence(theirs))
+        observed = f"{one.name} sees {other.name} {there.words}; {other.name} sees {one.name} {back.words}"
+        both = f"{one.name} and {other.name}"
+        sights = {there.sight, back.sight}
+        nat = _translated(target, ours, theirs)
+        if sights == {Sight.ADJACENT}:
+            return Judgement.met(
+                f"{both} are next to each other in one segment.",
+                expected=_EXPECTED_SEGMENT,
+                observed=observed,
+                evidence=evidence,
+                reasoning=(
+                    "Neither has a gateway on its way to the other, and the hardware address that answered is one of"
+                    " the other's own network cards. This shows ARP adjacency, which a cloud may lend to networks"
+                    " that are none underneath."
+                ),
+            )
+        if Sight.ITSELF in sights:
+            return Judgement.unknown(
+                f"Whether {both} share a segment cannot be seen: one holds the other's address itself.",
+                Cause.UNSUPPORTED,
+                "an address of the one is an address of the other too",
+                enable=f"Give {both} different `address` values in the site file, each held by its own VM.",
+                evidence=evidence,
+                observed=observed,
+                owner=Owner.DEPLOYER,
+            )
+        if Sight.FABRIC in sights:
+            return Judgement.unknown(
+                f"Whether {both} share a segment cannot be seen from inside: the cloud's fabric answers for every"
+                " machine.",
+                Cause.UNSUPPORTED,
+                "the network routes every address by itself and shows no hardware address of a peer",
+                enable="Show in the cloud's console that both VMs are in one subnet, and attest it.",
+                evidence=evidence,
+                observed=observed,
+                owner=Owner.VIRTUALISATION,
+            )
+        if sights == {Sight.ADJACENT, Sight.GATEWAY}:
+            return self._crooked(target, there if there.sight is Sight.GATEWAY else back, observed, evidence)
+        for view in (there, back):
+            if view.sight in (Sight.GATEWAY, Sight.STRANGER, Sight.UNROUTED):
+                return self._apart(target, view, observed + nat, evidence)
+        if sights == {Sight.SILENT} and not nat:
+            return self._apart(target, there, observed + nat, evidence)
+        return Judgement.unknown(
+            f"Whether {both} share a segment could not be seen in both directions.",
+            Cause.UNSUPPORTED,
+            observed,
+            enable=(
+                f"Run on {one.name}: ping -c1 {other.address}; ip neigh show to {other.address}; on {other.name} the"
+                f" same with {one.address}. Then run the audit again."
+            ),
+            evidence=evidence,
+            observed=observed,
+        )
+
+    def _crooked(self, target: PairTarget, view: View, observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        via = view.neighbour.gateway if view.neighbour is not None else None
+        return Judgement.weak(
+            f"{view.source.name} takes a detour to {view.peer.name}, which is in its own segment.",
+            expected=_EXPECTED_SEGMENT,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.ROUTE,
+            owner=Owner.VIRTUALISATION,
+            reasoning=(
+                "One direction shows that both are in one segment; in the other a route leads over a gateway all the"
+                " same."
+            ),
+            remedy=(
+                f"On {view.source.name}: ip route get {_at(view)} ; remove the route via {via}, or correct the prefix"
+                " length of its network card."
+            ),
+            job=f"Remove the route via {via} to {view.peer.name} on {view.source.name}",
+        )
+
+    def _apart(self, target: PairTarget, view: View, observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        one, other, one_neighbour = view.source.name, view.peer.name, view.neighbour
+        match view.sight:
+            case Sight.GATEWAY:
+                via = one_neighbour.gateway if one_neighbour is not None else None
+                why = (
+                    f"The kernel of {one} sends what is meant for {other} to the gateway {via}: they are in different"
+                    " segments."
+                )
+            case Sight.STRANGER:
+                why = (
+                    f"A hardware address that {other} does not own answers for it, as a router does that stands in"
+                    " for another segment (proxy ARP)."
+                )
+            case Sight.SILENT:
+                why = (
+                    "Both VMs were alive and asked for each other on the link, and neither heard an answer: their"
+                    " subnets look alike, but no segment connects them."
+                )
+            case _:
+                why = f"The kernel of {one} has no route to {other} at all."
+        return Judgement.missed(
+            f"{target.vm.name} and {target.other.name} are not in one network segment.",
+            expected=_EXPECTED_SEGMENT,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.ROUTE,
+            owner=Owner.VIRTUALISATION,
+            reasoning=why,
+            remedy=(
+                f"Put the network cards of {target.vm.name} and {target.other.name} into one VLAN or port group with"
+                f" addresses of one subnet. Then on {one}: ip route get {_at(view)} shows no `via`, and ip neigh show"
+                f" to {_at(view)} shows the hardware address of {other}."
+            ),
+            job=f"Put {target.vm.name} and {target.other.name} into one network segment",
+        )
+
+
+_EXPECTED_SEGMENT = "no gateway between the two, and each other's own hardware address, both ways"
+
+
+def _at(view: View) -> str:
+    return str(view.neighbour.address if view.neighbour is not None else view.peer.address)
+
+
+def _neighbours(vm: Vm, site: Site) -> ReadNeighbours:
+    peers = [other.address for other in site.vms if other.built and other.name != vm.name and other.address]
+    return ReadNeighbours(vm.name, tuple(dict.fromkeys(peers)))
+
+
+def _translated(target: PairTarget, ours: Neighbours, theirs: Neighbours) -> str:
+    """Say where a declared address is held by no network card, as behind NAT."""
+    said = ""
+    for vm, held in ((target.vm, ours.addresses), (target.other, theirs.addresses)):
+        address = _literal(vm.address)
+        if address is not None and held and address not in held:
+            said += f"; no card of {vm.name} holds {address}, so its address is translated on the way"
+    return said
+
+
+# -- interconnect --------------------------------------------------------------------------------------------
 
 
 class Interconnect(Unbuilt):
@@ -80,7 +341,10 @@ class Interconnect(Unbuilt):
         return _pairs(site, tuple(permutations(site.vms, 2)), "->")
 
 
-class NameResolution(Unbuilt):
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
     requirement = Requirement(
         id="network.name-resolution",
         section=SECTION,
@@ -105,10 +369,280 @@ class NameResolution(Unbuilt):
     )
 
     def targets(self, site: Site) -> Sequence[VmTarget | Settled]:
-        return _vms(site)
+        if not site.vms:
+            return (Settled.without_vms(),)
+        return tuple(self._target(vm, site) for vm in site.vms)
+
+    def _target(self, vm: Vm, site: Site) -> VmTarget | Settled:
+        if not vm.built:
+            return Settled.unbuilt(vm)
+        target = VmTarget.of(vm, site)
+        if _names_of(vm, site):
+            return target
+        return Settled(
+            target=target,
+            judgement=Judgement.skip(f"No row of {vm.name} uses a name: all its peers are declared by address."),
+        )
+
+    def needs(self, target: VmTarget) -> Needs:
+        others = _sharing(target.vm, target.site)
+        return (_resolve(target.vm, target.site), *(Attempt(_resolve(vm, target.site)) for vm in others))
+
+    def judge(self, target: VmTarget, *facts: Names | Unread) -> Judgement:
+        vm, site = target.vm, target.site
+        own, *elsewhere = facts
+        assert isinstance(own, Names)
+        others = [fact for fact in elsewhere if isinstance(fact, Names)]
+        silent = [one.name for one, fact in zip(_sharing(vm, site), elsewhere, strict=True) if isinstance(fact, Unread)]
+        used = _names_of(vm, site)
+        verdicts = [_compared(own.names[name], use, others) for name, use in used.items()]
+        evidence = tuple(_name_evidence(verdict, own) for verdict in verdicts)
+        observed = "; ".join(f"{verdict.name.name}: {verdict.name}" for verdict in verdicts)
+        for meaning, tell in (
+            (Meaning.NOTHING, self._unresolved),
+            (Meaning.OTHER, self._different),
+            (Meaning.UNREAD, self._unanswered),
+            (Meaning.PARTLY, self._partly),
+            (Meaning.SELF, self._itself),
+        ):
+            found = [verdict for verdict in verdicts if verdict.meaning is meaning]
+            if found:
+                return tell(vm, found, observed, evidence)
+        compared = (
+            f"Its addresses were compared with those on {_listed([names.vantage for names in others])}. "
+            if others
+            else ""
+        )
+        missing = f"{_listed(silent)} could not be asked and has a finding of its own." if silent else ""
+        return Judgement.met(
+            f"Every name that {vm.name} uses resolves there" + (" as on the other VMs." if others else "."),
+            expected=_EXPECTED_NAMES,
+            observed=observed,
+            evidence=evidence,
+            reasoning=f"The VM's own resolver gave addresses for each name. {compared}{missing}".strip(),
+        )
+
+    def _unresolved(self, vm: Vm, found: Sequence[Verdict], observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        names = _listed([verdict.name.name for verdict in found])
+        first = found[0].name
+        elsewhere = found[0].groups
+        known = f" It resolves on {_listed(sorted(elsewhere))}." if elsewhere else ""
+        return Judgement.missed(
+            f"{vm.name} cannot resolve {names}.",
+            expected=_EXPECTED_NAMES,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.DNS,
+            reasoning=f"The VM's own resolver says of {first.name}: {first.error or 'no address'}.{known}",
+            remedy=(
+                f"On {vm.name}: getent ahosts {first.name} ; then resolvectl status, or cat /etc/resolv.conf"
+                " /etc/nsswitch.conf. Give the VM a resolver that knows the name, add the name to the zone, or"
+                " correct it in the site file."
+            ),
+            job=f"Make {names} resolve on {vm.name}",
+        )
+
+    def _different(self, vm: Vm, found: Sequence[Verdict], observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        names = _listed([verdict.name.name for verdict in found])
+        first = found[0]
+        others = "; ".join(f"{vantage}: {name}" for vantage, name in first.groups.items())
+        return Judgement.missed(
+            f"{names} does not mean the same on {vm.name} as on the other VMs.",
+            expected=_EXPECTED_NAMES,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.DNS,
+            reasoning=(
+                f"{first.name.name} is {first.name} on {vm.name}, but elsewhere: {others}. They have no address in"
+                " common."
+            ),
+            remedy=(
+                f"On {vm.name}: getent ahosts {first.name.name} ; grep -n {first.name.name} /etc/hosts ; resolvectl"
+                " status. Remove a stale line, or give all VMs the same resolvers and search domains."
+            ),
+            job=f"Make {names} give the same addresses on {vm.name} as elsewhere",
+        )
+
+    def _unanswered(self, vm: Vm, found: Sequence[Verdict], observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        reason = found[0].name.unread
+        assert reason is not None
+        names = _listed([verdict.name.name for verdict in found])
+        return Judgement.unknown(
+            f"What {names} means on {vm.name} could not be learnt.",
+            reason.code,
+            reason.detail,
+            enable=reason.enable
+            or f"On {vm.name}: time getent ahosts {found[0].name.name} ; see which resolver is slow.",
+            observed=observed,
+            evidence=evidence,
+        )
+
+    def _partly(self, vm: Vm, found: Sequence[Verdict], observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        names = _listed([verdict.name.name for verdict in found])
+        first = found[0]
+        return Judgement.weak(
+            f"{names} gives partly other addresses on {vm.name} than on the other VMs.",
+            expected=_EXPECTED_NAMES,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.DNS,
+            reasoning="Some addresses are common to all VMs and some are not, as with a name whose answers rotate.",
+            remedy=(
+                f"Ask several times on each VM: getent ahosts {first.name.name} . If the answers do not rotate by"
+                " intent, make the resolvers agree."
+            ),
+            job=f"See whether {names} rotates by intent",
+        )
+
+    def _itself(self, vm: Vm, found: Sequence[Verdict], observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        names = _listed([verdict.name.name for verdict in found])
+        return Judgement.weak(
+            f"On {vm.name} {names} means the VM itself.",
+            expected=_EXPECTED_NAMES,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.DNS,
+            reasoning="A loopback address is the machine that asks, so the name is another machine on every VM.",
+            remedy=(
+                f"On {vm.name}: grep -n {found[0].name.name} /etc/hosts ; remove the line, or declare the peer's own"
+                " name."
+            ),
+            job=f"Declare {names} by a name that is not the VM itself",
+        )
 
 
-class DockerOverlap(Unbuilt):
+_EXPECTED_NAMES = "every name resolves on the VM, to the same addresses as on every other VM that uses it"
+
+
+class Use(Enum):
+    """Whether a name must give the same addresses on every VM, or need only resolve."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class Meaning(Enum):
+    """What came of comparing a name on one VM with the others."""
+
+    SAME = "same"
+    NOTHING = "nothing"
+    OTHER = "other"
+    PARTLY = "partly"
+    SELF = "self"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A name on one VM; ``groups`` are the answers of the other VMs."""
+
+    name: Name
+    meaning: Meaning
+    groups: Mapping[str, Name]
+
+
+def _compared(name: Name, use: Use, others: Sequence[Names]) -> Verdict:
+    groups = {
+        names.vantage: names.names[name.name]
+        for names in others
+        if name.name in names.names and names.names[name.name].addresses
+    }
+    return Verdict(name=name, meaning=_meaning(name, use, groups), groups=groups)
+
+
+def _meaning(name: Name, use: Use, groups: Mapping[str, Name]) -> Meaning:
+    if name.unread is not None:
+        return Meaning.UNREAD
+    if not name.addresses:
+        return Meaning.NOTHING
+    if use is Use.PUBLIC:
+        return Meaning.SAME
+    if all(address.is_loopback for address in name.addresses):
+        return Meaning.SELF
+    partly = False
+    for version in (4, 6):
+        ours = name.of_family(version)
+        answers = {vantage: other.of_family(version) for vantage, other in groups.items() if other.of_family(version)}
+        if not ours or not answers:
+            continue
+        common, votes = Counter([ours, *answers.values()]).most_common(1)[0]
+        if common == ours and 2 * votes > len(answers) + 1:
+            continue  # this VM is with the majority; the one that differs has a finding of its own
+        if any(not ours & other for other in answers.values()):
+            return Meaning.OTHER
+        partly = partly or any(ours != other for other in answers.values())
+    return Meaning.PARTLY if partly else Meaning.SAME
+
+
+def _name_evidence(verdict: Verdict, own: Names) -> Evidence:
+    value = str(verdict.name)
+    if verdict.meaning in (Meaning.OTHER, Meaning.PARTLY, Meaning.NOTHING) and verdict.groups:
+        value += " (elsewhere: " + "; ".join(f"{vantage}: {name}" for vantage, name in verdict.groups.items()) + ")"
+    return Evidence(label=verdict.name.name, value=value, level=Level.PROTOCOL, of=own)
+
+
+def _peers_of(vm: Vm, site: Site) -> Iterator[tuple[str, Use]]:
+    """The host of every row in which this VM's component is the source."""
+    if vm.role is Role.EXCS and isinstance(site.config_db, ConfigDb):
+        yield site.config_db.endpoint.host, Use.PRIVATE
+    if vm.role is Role.EXAS:
+        for server in (site.stat_servers.primary, site.stat_servers.backup):
+            if isinstance(server, StatServer):
+                yield server.endpoint.host, Use.PRIVATE
+    if vm.role is Role.EXCP and not isinstance(site.sip_servers, Absent):
+        for server in site.sip_servers:
+            yield server.endpoint.host, Use.PRIVATE
+    if vm.role in (Role.EXAS, Role.EXCP):
+        for excs in site.vms_of(Role.EXCS):
+            if excs.address is not None:
+                yield excs.address, Use.PRIVATE
+    if vm.role is not Role.EXRP:
+        for service in (site.redis, site.logging):
+            if isinstance(service, Redis | Logging):
+                yield service.endpoint.host, Use.PRIVATE
+        if isinstance(site.genesys_cloud, GenesysCloud):
+            yield site.genesys_cloud.login.host, Use.PUBLIC
+            yield site.genesys_cloud.api.host, Use.PUBLIC
+    if isinstance(site.registry, Registry):
+        yield site.registry.endpoint.host, Use.PRIVATE
+
+
+def _names_of(vm: Vm, site: Site) -> Mapping[str, Use]:
+    """The names, not addresses, among a VM's peers, each once."""
+    found: dict[str, Use] = {}
+    for host, use in _peers_of(vm, site):
+        if _literal(host) is None:
+            found.setdefault(host.lower().removesuffix("."), use)
+    return found
+
+
+def _resolve(vm: Vm, site: Site) -> ResolveNames:
+    return ResolveNames(vm.name, tuple(_names_of(vm, site)))
+
+
+def _sharing(vm: Vm, site: Site) -> tuple[Vm, ...]:
+    """The other built VMs that use a private name of this one."""
+    ours = {name for name, use in _names_of(vm, site).items() if use is Use.PRIVATE}
+    return tuple(
+        other for other in site.vms if other.built and other.name != vm.name and ours & _names_of(other, site).keys()
+    )
+
+
+def _literal(host: str | None) -> Address | None:
+    try:
+        return ip_address(host or "")
+    except ValueError:
+        return None
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+# -- Docker's networks ---------------------------------------------------------------------------------------
+
+
+class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]):
     requirement = Requirement(
         id="network.docker-overlap",
         section=SECTION,
@@ -134,28 +668,140 @@ class DockerOverlap(Unbuilt):
     )
 
     def targets(self, site: Site) -> Sequence[VmTarget | Settled]:
-        return _vms(site)
+        if not site.vms:
+            return (Settled.without_vms(),)
+        return tuple(VmTarget.of(vm, site) if vm.built else Settled.unbuilt(vm) for vm in site.vms)
+
+    def needs(self, target: VmTarget) -> Needs:
+        names = (Attempt(_resolve(target.vm, target.site)),) if _names_of(target.vm, target.site) else ()
+        return (ReadDockerNetworks(target.vm.name), *names)
+
+    def judge(self, target: VmTarget, networks: DockerNetworks, *names: Names | Unread) -> Judgement:
+        vm = target.vm
+        addresses = dict(_addresses_around(vm, target.site, *names))
+        taken = [
+            (address, owner, network)
+            for address, owner in addresses.items()
+            for network in networks.networks
+            if address in network.subnet
+        ]
+        threatened = [
+            (address, owner, pool)
+            for address, owner in addresses.items()
+            for pool in networks.pools or ()
+            if address in pool and not any(address in subnet for subnet in networks.own)
+        ]
+        shown = ", ".join(map(str, networks.networks)) or "none"
+        evidence = (
+            Evidence(label="Docker's networks", value=shown, level=Level.AUTHENTICATED, of=networks),
+            Evidence(
+                label="pools of new networks",
+                value=", ".join(map(str, networks.pools)) if networks.pools is not None else "not shown to this user",
+                level=Level.AUTHENTICATED,
+                of=networks,
+            ),
+        )
+        if taken:
+            address, owner, network = taken[0]
+            return Judgement.missed(
+                f"Docker on {vm.name} has taken the network of {owner} for itself.",
+                expected=_EXPECTED_FREE,
+                observed=f"network {network} covers {address} ({owner})",
+                evidence=evidence,
+                lane=Lane.ROUTE,
+                reasoning=(
+                    f"A route of Docker's bridge covers {address}: what {vm.name} and its containers send there never"
+                    " leaves the machine."
+                ),
+                remedy=_free_ranges(vm),
+                job=f"Move Docker's networks on {vm.name} away from {network.subnet}",
+            )
+        if threatened:
+            address, owner, pool = threatened[0]
+            return Judgement.weak(
+                f"A network that Docker on {vm.name} makes later may cover {owner}.",
+                expected=_EXPECTED_FREE,
+                observed=f"pool {pool} covers {address} ({owner})",
+                evidence=evidence,
+                lane=Lane.ROUTE,
+                reasoning=(
+                    "No network of Docker's covers an address of the site yet. Each compose file makes another one,"
+                    f" taken from the engine's pools, and one of these holds {address}."
+                ),
+                remedy=_free_ranges(vm),
+                job=f"Choose Docker's address pools on {vm.name} so that {owner} stays outside",
+            )
+        unknown = f"Docker's networks on {vm.name} cover nothing that is known, but not all is known."
+        if any(isinstance(one, Unread) or not all(name.addresses for name in one.names.values()) for one in names):
+            return Judgement.blocked(
+                f"network.name-resolution[{vm.name}]",
+                unknown,
+                detail="not every name of the site resolved on that VM",
+                evidence=evidence,
+                observed=shown,
+            )
+        if networks.pools is None:
+            return Judgement.unknown(
+                unknown,
+                Cause.PERMISSION,
+                "the engine shows its pools to root and the group docker alone",
+                enable=f"Put the audit's user on {vm.name} into the group docker, or allow `ssh.sudo`.",
+                evidence=evidence,
+                observed=shown,
+            )
+        return Judgement.met(
+            f"Docker's networks on {vm.name} keep clear of the site's addresses.",
+            expected=_EXPECTED_FREE,
+            observed=shown,
+            evidence=evidence,
+            reasoning=f"None of {len(addresses)} addresses of the site is in a network or a pool of the engine.",
+        )
 
 
-def _vms(site: Site) -> Sequence[VmTarget | Settled]:
-    if not site.vms:
-        return (Settled.without_vms(),)
-    return tuple(VmTarget.of(vm, site) if vm.built else Settled.unbuilt(vm) for vm in site.vms)
+_EXPECTED_FREE = "no network or pool of Docker's covers an address of the site"
+
+
+def _free_ranges(vm: Vm) -> str:
+    return (
+        f"On {vm.name} choose ranges that nobody uses, in /etc/docker/daemon.json:\n"
+        '{"bip": "<free>.1/24", "default-address-pools": [{"base": "<free>/16", "size": 24}]}\n'
+        "sudo systemctl restart docker ; then docker network rm what was made before, and let compose make it anew."
+    )
+
+
+def _addresses_around(vm: Vm, site: Site, *resolved: Names | Unread) -> Iterator[tuple[Address, str]]:
+    """Every address of the site that this VM may have to reach, with whose it is."""
+    hosts = [host for host, _ in _peers_of(vm, site)]
+    hosts += [other.address for other in site.vms if other.address is not None and other.name != vm.name]
+    for watcher in (site.bootstrap, site.monitoring.prometheus):
+        if isinstance(watcher, Bootstrap | Prometheus) and watcher.host is not None:
+            hosts.append(watcher.host)
+    owners = {other.address: other.name for other in site.vms}
+    names = {name: answer for one in resolved if isinstance(one, Names) for name, answer in one.names.items()}
+    for host in dict.fromkeys(hosts):
+        literal = _literal(host)
+        name = names.get(host.lower().removesuffix("."))
+        for address in (literal,) if literal is not None else name.addresses if name is not None else ():
+            if not address.is_loopback:
+                yield address, owners.get(host, host)
+
+
+# -- targets -------------------------------------------------------------------------------------------------
 
 
 def _pairs(site: Site, pairs: Sequence[tuple[Vm, Vm]], sign: str) -> Sequence[PairTarget | Settled]:
     if not pairs:
-        return (Settled.without_vms(),)
+        target = Target(kind=TargetKind.VM, name="vms")
+        return (Settled(target=target, judgement=Judgement.undeclared("vms", what="two VMs")),)
     return tuple(_pair(vm, other, site, f"{vm.name}{sign}{other.name}") for vm, other in pairs)
 
 
 def _pair(vm: Vm, other: Vm, site: Site, name: str) -> PairTarget | Settled:
     for one in (vm, other):
         if not one.built:
-            settled = Settled.unbuilt(one)
             return Settled(
                 target=Target(kind=TargetKind.EDGE, name=name, source=vm.name, host=other.address),
-                judgement=settled.judgement,
+                judgement=Settled.unbuilt(one).judgement,
             )
     return PairTarget(
         kind=TargetKind.EDGE, name=name, source=vm.name, host=other.address, vm=vm, other=other, site=site
