@@ -185,7 +185,7 @@ FAULTS = (
     ),
     Fault(
         name="old-docker",
-        story="excp-1 was made from a template with Docker 19.03.",
+        story="Docker on excp-1 came from a static bundle that somebody had kept: it is version 19.03.",
         findings={"vm.docker[excp-1]": Status.FAIL},
         harm=Harm(ailments=frozenset({("excp-1", Ailment.OLD_DOCKER)})),
     ),
