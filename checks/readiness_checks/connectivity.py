@@ -150,6 +150,7 @@ class ReachesLogging(TcpRow):
         proof=PROOF,
         outcomes=outcomes(
             "the logging solution",
+            fail="",
             warn="some or all connects failed; logging is optional, so it is never more than a warning",
             skip="the site plans no central logging",
         ),

@@ -49,7 +49,7 @@ PROOF = (
 
 
 def outcomes(peer: str, **changed: str) -> Mapping[Status, str]:
-    """What each status means for a row whose peer is ``peer``."""
+    """What each status means for a row whose peer is ``peer``; one that it cannot take is given as empty."""
     words = {
         "pass": f"every connect to every address of {peer} came through",
         "warn": f"{peer} answers some connects or some of its addresses only",
@@ -57,7 +57,7 @@ def outcomes(peer: str, **changed: str) -> Mapping[Status, str]:
         "unknown": "the VM could not be asked, or what was seen decides nothing",
         "manual": f"the site file says there is no {peer.removeprefix('the ')}",
     } | changed
-    return {Status(status): text for status, text in words.items()}
+    return {Status(status): text for status, text in words.items() if text}
 
 
 class Row:
