@@ -177,7 +177,13 @@ class Lab:
         machines: list[Machine] = []
         for host in HOSTS:
             facts = Facts.of(host)
-            machine = Machine(host.name, folder / "machines" / host.name, self.network, self._recorded(facts))
+            machine = Machine(
+                host.name,
+                folder / "machines" / host.name,
+                network=self.network,
+                segment=site.segment(host),
+                recorded=self._recorded(facts),
+            )
             ssh = SshHost(
                 host.name,
                 address=host_address(host.number),

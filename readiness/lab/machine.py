@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import stat
@@ -21,6 +22,7 @@ from pathlib import Path
 import asyncssh
 
 from readiness.lab.network import Network
+from readiness.lab.segment import Segment
 from readiness.probe import HostProbe
 
 _HIDDEN = (
@@ -56,11 +58,14 @@ exit 127
 _SECTIONS = b"section() {\n"
 """Where a host script begins to say what its sections ask."""
 
+_KERNEL_FILES = (b"/sys/class/net", b"/proc/net/")
+"""Where the kernel tells of the real network; the machine's own folder has the like."""
+
+_NEEDLES = (_SECTIONS, *_KERNEL_FILES)
+_NEEDLE = re.compile(b"|".join(map(re.escape, _NEEDLES)))
+
 Recorded = Callable[[], Mapping[str, str]]
 """Gives what a machine's sections print now: a recorded response for each section."""
-
-LIVE = ("clock",)
-"""Sections that are really asked, since a recording of them would be false."""
 
 
 class Unprepared(Exception):
@@ -70,10 +75,11 @@ class Unprepared(Exception):
 class Machine:
     """One VM or the bootstrap host, in a folder of its own; call it to carry out an SSH client's command."""
 
-    def __init__(self, name: str, folder: Path, network: Network, recorded: Recorded) -> None:
+    def __init__(self, name: str, folder: Path, *, network: Network, segment: Segment, recorded: Recorded) -> None:
         self.name = name
         self._folder = folder
         self._network = network
+        self._segment = segment
         self._recorded = recorded
         self._home = folder / "home"
         self._bin = folder / "bin"
@@ -88,7 +94,11 @@ class Machine:
         """
         self._home.mkdir(mode=0o700, parents=True)
         self._bin.mkdir(mode=0o700)
-        tools = {"getent": _GETENT, "python3": _PYTHON} | dict.fromkeys(_HIDDEN, _HIDING)
+        for path, text in self._segment.files.items():
+            file = self._folder / path
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        tools = {"getent": _GETENT, "ip": self._segment.command, "python3": _PYTHON} | dict.fromkeys(_HIDDEN, _HIDING)
         for name, text in tools.items():
             tool = self._bin / name
             tool.write_text(text, encoding="utf-8")
@@ -128,7 +138,7 @@ class Machine:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
-        feeding = asyncio.create_task(self._feed(client.stdin, child.stdin, asked=not command.endswith("sh -s")))
+        feeding = asyncio.create_task(self._feed(client.stdin, child.stdin, raw=not command.endswith("sh -s")))
         try:
             await asyncio.gather(_pass_on(child.stdout, client.stdout), _pass_on(child.stderr, client.stderr))
             status = await child.wait()
@@ -138,24 +148,21 @@ class Machine:
             await asyncio.gather(feeding, child.wait(), return_exceptions=True)
         return status if status >= 0 else 128 - status
 
-    async def _feed(self, client: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter, *, asked: bool) -> None:
-        """Hand on what the client sends as it comes, with the machine's answers put into a host script.
-
-        ``asked``: there is no host script in it, or it has passed.
-        """
+    async def _feed(self, client: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter, *, raw: bool) -> None:
+        """Hand on what the client sends as it comes; a script, which is not ``raw``, is brought into this machine."""
         held = b""
         with contextlib.suppress(OSError):
             while data := await client.read(65536):
                 held += data
-                if not asked and _SECTIONS in held:
-                    asked = True
-                    held = held.replace(_SECTIONS, self._answers(), 1)
-                keep = 0 if asked else _overlap(held, _SECTIONS)
-                stdin.write(held[: len(held) - keep])
-                held = held[len(held) - keep :]
+                keep = 0 if raw else max(_overlap(held, needle) for needle in _NEEDLES)
+                whole, held = held[: len(held) - keep], held[len(held) - keep :]
+                stdin.write(whole if raw else _NEEDLE.sub(self._here, whole))
                 await stdin.drain()
             stdin.write(held)
             stdin.close()
+
+    def _here(self, found: re.Match[bytes]) -> bytes:
+        return self._answers() if found[0] == _SECTIONS else str(self._folder).encode() + found[0]
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from string import Template
 
 from readiness.lab.genesys_cloud import EX_INTEGRATION, REPORTING, RoleGrant
 from readiness.lab.network import Rules
+from readiness.lab.segment import Card, Segment
 from readiness.model import Status
 from readiness.site import Endpoint, Role
 from readiness.site.page import GB
@@ -71,23 +73,35 @@ class Host:
     role: Role | None
     number: int
     distribution: Distribution
+    device: str = "ens192"
 
     @property
     def address(self) -> str:
         return f"10.20.30.{self.number}"
 
     @property
-    def mac(self) -> str:
-        return f"52:54:00:20:30:{self.number:02x}"
+    def card(self) -> Card:
+        """Its network card on the site's segment."""
+        return Card(
+            device=self.device,
+            address=IPv4Interface(f"{self.address}/24"),
+            mac=f"52:54:00:20:30:{self.number:02x}",
+        )
 
 
 HOSTS = (
     Host(name="excs-1", role=Role.EXCS, number=11, distribution=Distribution.RHEL_9),
     Host(name="exas-1", role=Role.EXAS, number=12, distribution=Distribution.UBUNTU_22),
     Host(name="excp-1", role=Role.EXCP, number=13, distribution=Distribution.DEBIAN_12),
-    Host(name="excp-2", role=Role.EXCP, number=14, distribution=Distribution.SLES_15),
+    Host(name="excp-2", role=Role.EXCP, number=14, distribution=Distribution.SLES_15, device="eth0"),
     Host(name="boot-1", role=None, number=10, distribution=Distribution.ROCKY_8),
 )
+
+
+def segment(host: Host) -> Segment:
+    """The site's segment as one of its machines sees it."""
+    others = tuple(other.card for other in HOSTS if other is not host)
+    return Segment(own=host.card, others=others, gateway=IPv4Address("10.20.30.1"))
 
 
 class Ailment(StrEnum):
