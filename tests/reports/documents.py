@@ -1506,7 +1506,7 @@ def wide(vms: int = 10, sips: int = 40) -> ReportDocument:
     ]
     found += [finding("connectivity.excs-api", f"{name}->{names[0]}:3640", "pass") for name in names[1:]]
     found += [
-        finding("network.interconnect", f"{a}->{b}", "unknown" if (a, b) == (names[1], names[2]) else "pass")
+        finding("network.interconnect", f"{a}->{b}", "unknown" if (a, b) == ("excp-2", "excp-3") else "pass")
         for a in names
         for b in names
         if a != b
