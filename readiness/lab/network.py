@@ -80,7 +80,7 @@ class Network:
     """Knows every virtual machine, name and service of one lab.
 
     ``names`` maps a DNS name to its virtual addresses, ``hosts`` a machine's name to its virtual address. An address
-    that nobody holds answers like an address behind a router that drops: not at all.
+    that nobody holds answers like an address behind a router that drops: not at all. Loopback is each machine's own.
     """
 
     names: Mapping[str, tuple[str, ...]]
@@ -141,7 +141,7 @@ class Network:
 
     @property
     def _known(self) -> set[str]:
-        return {*self.hosts.values(), *(virtual.host for virtual in self._served)}
+        return {LOOPBACK, *self.hosts.values(), *(virtual.host for virtual in self._served)}
 
 
 class BlackHole:
