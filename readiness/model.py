@@ -209,6 +209,7 @@ class Judgement:
     ``summary`` is one line that a manager understands; ``reasoning`` says why this evidence decides it.
     ``valid_until`` shortens the requirement's own validity (a certificate's end).
     ``job`` is the line under "what blocks sign-off": what one person has to do, without the why.
+    ``figures`` are the numbers behind it that a report may draw, named with their unit: ``usable_bytes``, ``age_s``.
     """
 
     outcome: Outcome
@@ -223,6 +224,7 @@ class Judgement:
     owner: Owner | None = None
     reason: Reason | None = None
     valid_until: datetime | None = None
+    figures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @staticmethod
     def met(summary: str, *, expected: str, observed: str, **rest: object) -> Judgement:

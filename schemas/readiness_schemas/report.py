@@ -145,6 +145,8 @@ class WaiverDocument(TypedDict):
 
 
 class FindingDocument(TypedDict):
+    """``figures``: the numbers behind it that can be drawn, named with their unit (``usable_bytes``, ``age_s``)."""
+
     id: str
     check: str
     target: TargetDocument
@@ -167,6 +169,7 @@ class FindingDocument(TypedDict):
     attestation: AttestationDocument | None
     waiver: WaiverDocument | None
     change: ChangeWord | None
+    figures: NotRequired[dict[str, float]]
 
 
 class ObservationErrorDocument(TypedDict):
