@@ -15,6 +15,10 @@ from readiness.vantage.base import (
     Vantage,
     Vantages,
 )
+from readiness.vantage.host_keys import HostKeys, KeyState, OfferedKey, append_known_hosts, host_keys
+from readiness.vantage.local import LocalVantage
+from readiness.vantage.opening import open_vantages
+from readiness.vantage.ssh import SshVantage
 
 __all__ = [
     "AUDITOR",
@@ -22,12 +26,20 @@ __all__ = [
     "Dial",
     "Dialled",
     "HostAccess",
+    "HostKeys",
     "JumpAccess",
+    "KeyState",
     "Limits",
+    "LocalVantage",
+    "OfferedKey",
     "PathClosed",
     "PathVerdict",
     "Resolution",
+    "SshVantage",
     "Stream",
     "Vantage",
     "Vantages",
+    "append_known_hosts",
+    "host_keys",
+    "open_vantages",
 ]

@@ -45,8 +45,7 @@ readiness_fell() {
   kill -9 $doomed
 }
 readiness_leader= readiness_line= readiness_clock=
-{ read -r readiness_line </proc/$$/stat && set -- ${readiness_line##*") "} && [ "$4" = "$$" ] && readiness_leader=yes; } 2>/dev/null
-readiness_line=
+{ read -r line </proc/$$/stat && set -- ${line##*") "} && [ "$4" = "$$" ] && readiness_leader=yes; } 2>/dev/null
 printf '\n%s\n' @TOKEN@
 printf '\n%s\n' @TOKEN@ >&2
 (
