@@ -29,11 +29,36 @@ from readiness_checks.genesys_cloud import NotIntercepted, OAuthClientWorks, Org
 from readiness_checks.network import DockerOverlap, Interconnect, NameResolution, OneSegment
 from readiness_checks.optional import ContainerMonitoringRuns, GrafanaRuns, LoggingRuns, PrometheusRuns
 from readiness_checks.planning import LimitationsReviewed
+from readiness_checks.redis import (
+    RedisClusterModeOff,
+    RedisDataProtected,
+    RedisEnterpriseEdition,
+    RedisMemorySuffices,
+    RedisOwnedByDbas,
+    RedisResilient,
+    RedisScalable,
+    RedisVersion6,
+)
+from readiness_checks.redis_beyond import RedisNear, RedisNeverEvicts, RedisSecured
+from readiness_checks.redis_place import RedisOutsideDocker
 from readiness_checks.registry import RegistryImages, RegistryReachable, RegistryTrustedByVms
 
 PACK: tuple[type[AnyCheck], ...] = (
     # Before anything else
     LimitationsReviewed,
+    # Redis Cache
+    RedisVersion6,
+    RedisEnterpriseEdition,
+    RedisClusterModeOff,
+    RedisMemorySuffices,
+    RedisOutsideDocker,
+    RedisScalable,
+    RedisResilient,
+    RedisDataProtected,
+    RedisOwnedByDbas,
+    RedisSecured,
+    RedisNeverEvicts,
+    RedisNear,
     # Container Registry
     RegistryReachable,
     RegistryImages,
