@@ -146,7 +146,7 @@ def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: 
     starts = [reading.observation.started_at for reading in read]
     ends = [reading.observation.started_at + timedelta(seconds=reading.observation.duration_s) for reading in read]
     started_at = min(starts, default=at)
-    evidence = tuple(_completed(piece, instance.needs, read, at=started_at) for piece in judgement.evidence)
+    evidence = tuple(_completed(piece, instance.probes, read, at=started_at) for piece in judgement.evidence)
     status = status_of(judgement.outcome, requirement.obligation)
     return Finding(
         id=instance.id,
@@ -195,15 +195,15 @@ def _unread(need: Probe[object], fact: Unread) -> Judgement:
 
 
 def _completed(
-    piece: Evidence, needs: Sequence[Probe[object]], readings: Sequence[Reading], *, at: datetime
+    piece: Evidence, probes: Sequence[Probe[object]], readings: Sequence[Reading], *, at: datetime
 ) -> Evidence:
-    for need, reading in zip(needs, readings, strict=True):
+    for probe, reading in zip(probes, readings, strict=True):
         if piece.of is not None and reading.fact is piece.of:
             seen = reading.observation
             return replace(
                 piece,
                 vantage=piece.vantage or seen.vantage,
-                method=piece.method or need.method,
+                method=piece.method or probe.method,
                 at=piece.at or seen.started_at,
                 observation=piece.observation or seen.id,
             )
