@@ -424,10 +424,10 @@ class AskRedis(Probe[RedisAnswer]):
         elif failure is not None and failure.trouble in _MAYBE_PLAIN:
             record.plainly = await self._ping_plainly(vantages)
         elif record.unexplained:
-            if record.broken is not None and record.broken[0] is Broken.CLOSED:
-                await self._listen(vantages, record)
-            if self.tls is None and record.may_be_tls:
+            if self.tls is None:
                 record.behind_tls = await self._peek(vantages) is not None
+            if record.hung_up and not record.behind_tls:
+                await self._listen(vantages, record)
 
     async def _listen(self, vantages: Vantages, record: _Record) -> None:
         """Hear what a peer says unasked that hung up on our first words.
@@ -557,8 +557,8 @@ class _Record:
         return not self.exchanges and self.broken is not None and self.heard[:1] in (b"", _TLS_ALERT)
 
     @property
-    def may_be_tls(self) -> bool:
-        return self.unexplained and self.broken is not None and self.broken[0] is not Broken.TLS
+    def hung_up(self) -> bool:
+        return self.broken is not None and self.broken[0] is Broken.CLOSED
 
     def text(self) -> str:
         return json.dumps(
