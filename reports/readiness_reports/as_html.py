@@ -15,6 +15,7 @@ from markupsafe import Markup
 from readiness_schemas.report import ObservationDocument, ReportDocument
 
 from readiness_reports import words
+from readiness_reports.charts import clocks, sizing
 from readiness_reports.cover import cover
 from readiness_reports.outline import Outline
 from readiness_reports.paths import ROLES, paths
@@ -47,6 +48,7 @@ def render(document: ReportDocument) -> str:
     outline = Outline(document)
     found = paths(outline)
     drawings = topology(found) if found is not None else ()
+    sizes, times = sizing(outline), clocks(outline)
     answers, said = _answers(document)
     style, script, page_style = _style(), _script(), _page_style(document)
     present = {
@@ -55,6 +57,8 @@ def render(document: ReportDocument) -> str:
         "topology": "Topology" if drawings else "",
         "score": "Score",
         "findings": "Findings",
+        "sizing": "Sizing" if sizes is not None else "",
+        "clocks": "Clocks" if times is not None else "",
         "machines": "Machines" if document["run"]["hosts"] else "",
         "observations": "Observations" if answers else "",
     }
@@ -71,6 +75,8 @@ def render(document: ReportDocument) -> str:
             counted_findings=_counted(outline),
             filters=tuple(_filters(outline)),
             owners=tuple(_owners(outline)),
+            sizing=sizes,
+            clocks=times,
             answers=answers,
             answers_said=said,
             contents=[(anchor, title) for anchor, title in present.items() if title],

@@ -176,6 +176,7 @@ def finding(
     attestation: AttestationDocument | None = None,
     waiver: WaiverDocument | None = None,
     change: ChangeWord | None = "unchanged",
+    figures: Mapping[str, float] | None = None,
 ) -> FindingDocument:
     """One finding; the target's parts are read from its name, what it lacks is filled in plausibly."""
     _, obligation, origin, usual, text = CATALOGUE[check]
@@ -190,7 +191,7 @@ def finding(
     levels = ["declared", "tcp", "protocol", "authenticated"]
     if valid_until is None and status in {"pass", "warn", "fail"}:
         valid_until = "2026-11-24T09:14:07Z" if check in {"vm.time-sync", "vm.clock-offset"} else "2026-11-30T09:14:07Z"
-    return {
+    made: FindingDocument = {
         "id": f"{check}[{target}]",
         "check": check,
         "target": {"kind": cast("Any", kind), "name": target, "source": source, "host": host, "port": port},
@@ -214,6 +215,9 @@ def finding(
         "waiver": waiver,
         "change": change,
     }
+    if figures is not None:
+        made["figures"] = dict(figures)
+    return made
 
 
 def _parts(target: str) -> tuple[str | None, str | None, int | None]:
@@ -519,6 +523,14 @@ def _sample_findings() -> list[FindingDocument]:
             "      https://redis.northwind.example:9443/v1/bdbs/1\n\n"
             "Then run the audit again.",
             lane="capacity",
+            figures={
+                "usable_bytes": 1.5e9,
+                "recommended_bytes": 4.8e9,
+                "carried_agents": 750,
+                "carried_caps": 3.7,
+                "needed_agents": 2400,
+                "needed_caps": 12,
+            },
         )
     )
     add(
@@ -784,6 +796,7 @@ def _sample_findings() -> list[FindingDocument]:
             reasoning="chronyd runs and polls, but hears nothing. A running daemon alone sets no clock.",
             remedy="Open UDP 123 from exas-1 to the time server, then wait for a sync:\n\n    ssh exec@10.20.1.12 'sudo chronyc burst 4/4; chronyc waitsync 6 0.5'",
             lane="time",
+            figures={"age_s": 112020, "limit_s": 86400},
             change="regressed",
         )
     )
