@@ -151,6 +151,7 @@ class ReachesLogging(TcpRow):
         outcomes=outcomes(
             "the logging solution",
             fail="",
+            manual="",
             warn="some or all connects failed; logging is optional, so it is never more than a warning",
             skip="the site plans no central logging",
         ),
@@ -262,7 +263,7 @@ def _inbound(check: str, *, text: str, peer: str, remedy: str) -> Requirement:
         text=text,
         proof="Before deployment, a listener for the time of the audit takes the component's own port, and each source "
         "connects to it; both sides show each other words that only they can know.",
-        outcomes=outcomes(peer, skip="the site plans no Prometheus"),
+        outcomes=outcomes(peer, manual="", skip="the site plans no Prometheus"),
         remedy=remedy,
         owner=Owner.NETWORK,
         valid_for=VALID_FOR,

@@ -1,0 +1,935 @@
+"""The rows of the connectivity table: which edges there are, and what becomes of each kind of answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from readiness_checks import connectivity
+from readiness_checks.connectivity import (
+    ExasReachable,
+    ExcpReachable,
+    ExcsReachable,
+    Inbound,
+    ReachesBackupStatServer,
+    ReachesConfigDb,
+    ReachesExcsApi,
+    ReachesGenesysCloud,
+    ReachesLogging,
+    ReachesPrimaryStatServer,
+    ReachesRedis,
+    ReachesRegistry,
+    ReachesSipServers,
+)
+from readiness_checks.rows import Row, SilentRow, SpokenRow, TcpRow
+
+from readiness.check import Settled
+from readiness.model import (
+    Cause,
+    Judgement,
+    Lane,
+    Level,
+    Obligation,
+    Origin,
+    Outcome,
+    Owner,
+    Reason,
+    Status,
+    Target,
+    TargetKind,
+    Unread,
+    owner_of,
+)
+from readiness.plan import AnyCheck, plan
+from readiness.probe import Attempt
+from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost, Interception
+from readiness.probes.http import BodyEnd, HttpAnswer, HttpRefusal, RefusalKind, Timing
+from readiness.probes.redis import AskRedis, Ending, Login, Mode, Nameless, Product, RedisAnswer, RedisInfo
+from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, control_port
+from readiness.probes.tls import Certificate, TlsFailure, TlsTrouble
+from readiness.secret import SecretRef
+from readiness.site import (
+    Absent,
+    ConfigDb,
+    EdgeTarget,
+    Endpoint,
+    Engine,
+    GenesysCloud,
+    Logging,
+    Monitoring,
+    Probing,
+    Prometheus,
+    Redis,
+    Registry,
+    Role,
+    Site,
+    StatServer,
+    StatServers,
+    Tls,
+    Vm,
+)
+from readiness.vantage import Dialled, PathVerdict, Resolution
+from tests.lab.engine import site as bare_site
+
+OUTBOUND: tuple[type[AnyCheck], ...] = (
+    ReachesConfigDb,
+    ReachesPrimaryStatServer,
+    ReachesBackupStatServer,
+    ReachesSipServers,
+    ReachesRedis,
+    ReachesLogging,
+    ReachesGenesysCloud,
+    ReachesRegistry,
+)
+INBOUND: tuple[type[AnyCheck], ...] = (ReachesExcsApi, ExcsReachable, ExasReachable, ExcpReachable)
+ROWS = (
+    "config-db",
+    "stat-server-primary",
+    "stat-server-backup",
+    "sip-server",
+    "excs-api",
+    "excs-inbound",
+    "exas-inbound",
+    "excp-inbound",
+    "redis",
+    "logging",
+    "genesys-cloud",
+    "registry",
+)
+SILENT = (ReachesPrimaryStatServer, ReachesBackupStatServer, ReachesSipServers)
+
+VMS = (
+    Vm(name="excs-1", role=Role.EXCS, host="10.99.1.11", address="10.10.1.11", port=3640),
+    Vm(name="exas-1", role=Role.EXAS, host="10.10.1.12", address="10.10.1.12", port=None),
+    Vm(name="excp-1", role=Role.EXCP, host="10.10.1.13", address="10.10.1.13", port=None),
+    Vm(name="excp-2", role=Role.EXCP, host="10.10.1.14", address="10.10.1.14", port=None),
+)
+REDIS = Redis(endpoint=Endpoint("redis.acme.example", 6379), username="exec", password=SecretRef(env="REDIS_PASSWORD"))
+CLOUD = GenesysCloud(
+    region="mypurecloud.de",
+    client_id=None,
+    client_secret=None,
+    organization_id=None,
+    role="EX Integration",
+    ca_file=None,
+    proxy=None,
+    login=Endpoint("login.mypurecloud.de", 443),
+    api=Endpoint("api.mypurecloud.de", 443),
+)
+
+
+def whole(**changes: object) -> Site:
+    """A site that declares everything."""
+    declared: dict[str, object] = {
+        "vms": VMS,
+        "redis": REDIS,
+        "registry": Registry(url="https://registry.acme.example", endpoint=Endpoint("registry.acme.example", 443)),
+        "config_db": ConfigDb(engine=Engine.POSTGRESQL, endpoint=Endpoint("cfgdb.acme.example", 5432)),
+        "stat_servers": StatServers(
+            primary=StatServer(endpoint=Endpoint("stat1.acme.example", 2060)),
+            backup=StatServer(endpoint=Endpoint("stat2.acme.example", 2060)),
+        ),
+        "sip_servers": (
+            StatServer(endpoint=Endpoint("sip1.acme.example", 8000)),
+            StatServer(endpoint=Endpoint("fd00::8", 8000)),
+        ),
+        "genesys_cloud": CLOUD,
+        "logging": Logging(
+            url="https://elastic.acme.example:9200",
+            endpoint=Endpoint("elastic.acme.example", 9200),
+            username=None,
+            password=None,
+            ca_file=None,
+        ),
+        "monitoring": Monitoring(
+            prometheus=Prometheus(host="10.10.2.62", url=None, ca_file=None, username=None, password=None, ssh=False),
+            grafana=Absent.UNDECLARED,
+            portainer=Absent.UNDECLARED,
+        ),
+    }
+    return bare_site(**declared | changes)
+
+
+def names(check: type[AnyCheck], site: Site) -> list[str]:
+    return [about(one).name for one in check().targets(site)]
+
+
+def about(one: object) -> Target:
+    found = one.target if isinstance(one, Settled) else one
+    assert isinstance(found, Target)
+    return found
+
+
+def settled(check: type[AnyCheck], site: Site) -> dict[str, Judgement]:
+    return {one.target.name: one.judgement for one in check().targets(site) if isinstance(one, Settled)}
+
+
+# ---- which edges there are ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (ReachesConfigDb, ["excs-1->cfgdb.acme.example:5432"]),
+        (ReachesPrimaryStatServer, ["exas-1->stat1.acme.example:2060"]),
+        (ReachesBackupStatServer, ["exas-1->stat2.acme.example:2060"]),
+        (
+            ReachesSipServers,
+            [
+                "excp-1->sip1.acme.example:8000",
+                "excp-1->[fd00::8]:8000",
+                "excp-2->sip1.acme.example:8000",
+                "excp-2->[fd00::8]:8000",
+            ],
+        ),
+        (ReachesRedis, [f"{vm.name}->redis.acme.example:6379" for vm in VMS]),
+        (ReachesLogging, [f"{vm.name}->elastic.acme.example:9200" for vm in VMS]),
+        (ReachesRegistry, [f"{vm.name}->registry.acme.example:443" for vm in VMS]),
+        (
+            ReachesGenesysCloud,
+            [f"{vm.name}->{host}.mypurecloud.de:443" for vm in VMS for host in ("login", "api")],
+        ),
+        (ReachesExcsApi, ["exas-1->excs-1:3640", "excp-1->excs-1:3640", "excp-2->excs-1:3640"]),
+        (
+            ExcsReachable,
+            ["exas-1->excs-1:3640", "excp-1->excs-1:3640", "excp-2->excs-1:3640", "prometheus->excs-1:3640"],
+        ),
+        (ExasReachable, ["prometheus->exas-1:3630"]),
+        (ExcpReachable, ["prometheus->excp-1:3650", "prometheus->excp-2:3650"]),
+    ],
+)
+def test_each_row_has_the_edges_of_the_page(check: type[AnyCheck], expected: list[str]) -> None:
+    """VMs stand by their names, other peers as declared, IPv6 in brackets; each with its source, host and port."""
+    site = whole()
+    assert names(check, site) == expected
+    for target in map(about, check().targets(site)):
+        assert target.kind is TargetKind.EDGE
+        assert target.source == target.name.partition("->")[0]
+        assert target.name.endswith(f":{target.port}")
+        assert target.host
+
+
+def test_the_ids_of_a_whole_site_are_distinct_and_complete() -> None:
+    """The twelve rows of the contract expand without a clash, whatever the two Stat Servers share."""
+    one = StatServer(endpoint=Endpoint("stat.acme.example", 2060))
+    site = whole(stat_servers=StatServers(primary=one, backup=one), sip_servers=(one, one))
+    found = plan(site, OUTBOUND + INBOUND)
+    assert {requirement.id for requirement in found.requirements} == {f"connectivity.{row}" for row in ROWS}
+    assert len(found.instances) == len({instance.id for instance in found.instances})
+
+
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [
+        (ReachesConfigDb, "config_db"),
+        (ReachesPrimaryStatServer, "stat_servers.primary"),
+        (ReachesBackupStatServer, "stat_servers.backup"),
+        (ReachesSipServers, "sip_servers"),
+        (ReachesRedis, "redis"),
+        (ReachesGenesysCloud, "genesys_cloud"),
+        (ReachesRegistry, "registry"),
+    ],
+)
+def test_a_mandatory_peer_that_is_missing_leaves_its_row_open(check: type[AnyCheck], key: str) -> None:
+    """Left out is unknown and undeclared; ``none`` is a matter for a person. Either way the row stays in the report."""
+    changed: dict[str, object] = {key: Absent.UNDECLARED}
+    none: dict[str, object] = {key: Absent.NONE}
+    if key.startswith("stat_servers"):
+        changed = {"stat_servers": StatServers(primary=Absent.UNDECLARED, backup=Absent.UNDECLARED)}
+        none = {"stat_servers": StatServers(primary=Absent.NONE, backup=Absent.NONE)}
+    (judgement,) = settled(check, whole(**changed)).values()
+    assert names(check, whole(**changed)) == [key]
+    assert judgement.reason is not None
+    assert judgement.reason.code is Cause.UNDECLARED
+    (judgement,) = settled(check, whole(**none)).values()
+    assert judgement.outcome is Outcome.MANUAL
+    assert judgement.remedy
+
+
+def test_no_sip_server_in_the_list_is_none_declared() -> None:
+    """An empty list is not a proof that all SIP Servers are reached."""
+    assert names(ReachesSipServers, whole(sip_servers=())) == ["sip_servers"]
+
+
+@pytest.mark.parametrize("why", list(Absent))
+def test_logging_that_is_not_planned_is_skipped(why: Absent) -> None:
+    """An optional element that the site does not plan says so and weighs nothing."""
+    (judgement,) = settled(ReachesLogging, whole(logging=why)).values()
+    assert judgement.outcome is Outcome.SKIP
+    assert ReachesLogging.requirement.obligation is Obligation.OPTIONAL
+
+
+def test_prometheus_that_is_not_planned_is_skipped_edge_by_edge() -> None:
+    """The rows for EXAS and EXCP then are skipped whole; that of EXCS still has its components."""
+    none = Monitoring(prometheus=Absent.UNDECLARED, grafana=Absent.UNDECLARED, portainer=Absent.UNDECLARED)
+    site = whole(monitoring=none)
+    assert {one.outcome for one in settled(ExasReachable, site).values()} == {Outcome.SKIP}
+    assert {one.outcome for one in settled(ExcpReachable, site).values()} == {Outcome.SKIP}
+    assert list(settled(ExcsReachable, site)) == ["prometheus->excs-1:3640"]
+
+
+def test_a_vm_that_is_not_built_is_undeclared_on_its_own_edges() -> None:
+    """Its edges keep their ids, so that the report before and after it is built can be compared."""
+    vms = (*VMS[:3], replace(VMS[3], host=None))
+    site = whole(vms=vms)
+    for check in (ReachesRedis, ReachesSipServers, ReachesGenesysCloud, ReachesExcsApi, ExcpReachable):
+        assert names(check, site) == names(check, whole())
+        open_ = settled(check, site)
+        assert open_
+        assert all("excp-2" in name for name in open_)
+        assert {one.reason.code for one in open_.values() if one.reason} == {Cause.UNDECLARED}
+
+
+@pytest.mark.parametrize("check", OUTBOUND + INBOUND)
+def test_a_site_without_the_vms_of_a_row_keeps_the_row(check: type[AnyCheck]) -> None:
+    """No VM of a role is a gap in the site file, not a row that passes for want of edges."""
+    (judgement,) = settled(check, whole(vms=())).values()
+    assert judgement.reason is not None
+    assert judgement.reason.code is Cause.UNDECLARED
+
+
+def test_connecting_to_engage_can_be_refused_by_the_customer() -> None:
+    """The switch for Stat and SIP Servers leaves their rows unknown, with its own name in the reason."""
+    site = whole(probing=Probing(sip_stat_connect=False))
+    for check in SILENT:
+        for judgement in settled(check, site).values():
+            assert judgement.reason is not None
+            assert judgement.reason.code is Cause.UNSUPPORTED
+            assert "probing.sip_stat_connect" in judgement.reason.detail
+            assert "probing.sip_stat_connect" in judgement.reason.enable
+        assert len(settled(check, site)) == len(names(check, site))
+    assert settled(ReachesRedis, site) == {}
+
+
+@pytest.mark.parametrize("check", INBOUND)
+def test_inbound_rows_are_in_the_catalogue_and_open(check: type[AnyCheck]) -> None:
+    """Until they can be examined they are unknown, never passed over."""
+    assert issubclass(check, Inbound)
+    for target in check().targets(whole()):
+        assert not isinstance(target, Settled)
+        judgement = check().judge(target)
+        assert judgement.reason is not None
+        assert judgement.reason.code is Cause.NOT_BUILT
+
+
+def test_what_is_asked_of_whom() -> None:
+    """Rows of silent services listen and check a port that should be closed; the others say nothing on TCP."""
+    site = whole()
+    stat = ReachesPrimaryStatServer()
+    (edge,) = stat.targets(site)
+    assert isinstance(edge, EdgeTarget)
+    assert stat.needs(edge) == (DialTcp("exas-1", "stat1.acme.example", 2060, linger=1.0, control=True),)
+    db = ReachesConfigDb()
+    (edge,) = db.targets(site)
+    assert isinstance(edge, EdgeTarget)
+    assert db.needs(edge) == (DialTcp("excs-1", "cfgdb.acme.example", 5432),)
+    redis = ReachesRedis()
+    edge = redis.targets(site)[2]
+    assert isinstance(edge, EdgeTarget)
+    assert redis.needs(edge) == (
+        Attempt(DialTcp("excp-1", "redis.acme.example", 6379)),
+        Attempt(AskRedis.of("excp-1", REDIS)),
+    )
+    cloud = ReachesGenesysCloud()
+    edge = cloud.targets(site)[1]
+    assert isinstance(edge, EdgeTarget)
+    assert cloud.needs(edge) == (
+        Attempt(DialTcp("excs-1", "api.mypurecloud.de", 443)),
+        Attempt(AskGenesysCloudHost.of("excs-1", CLOUD.api, CLOUD)),
+    )
+
+
+@pytest.mark.parametrize("check", OUTBOUND + INBOUND)
+def test_the_catalogue_entry_is_whole(check: type[AnyCheck]) -> None:
+    """Every row explains itself: what is asked, how it is proven, each status that it can take, what to do."""
+    requirement = check.requirement
+    assert requirement.section == "Connectivity table"
+    assert requirement.valid_for == timedelta(days=7)
+    assert len(requirement.text) > 30
+    assert len(requirement.proof) > 60
+    assert len(requirement.remedy) > 20
+    usual = {Status.PASS, Status.WARN, Status.UNKNOWN}
+    assert usual <= set(requirement.outcomes)
+    assert (Status.FAIL in requirement.outcomes) == (requirement.obligation is Obligation.MANDATORY)
+    assert (Status.MANUAL in requirement.outcomes) == (check in OUTBOUND and check is not ReachesLogging)
+    assert (requirement.origin is Origin.IMPLIED) == (requirement.id == "connectivity.registry")
+
+
+# ---- what becomes of a path --------------------------------------------------------------------------------------
+
+
+def dialled(verdict: str, **more: object) -> Dialled:
+    attempt = Dialled(verdict=PathVerdict(verdict), ms=0.42, tool="python", source="10.10.1.11")
+    return replace(attempt, **more)  # type: ignore[arg-type]
+
+
+def at(*attempts: Dialled, address: str = "10.20.0.5", control: Dialled | None = None) -> AddressPath:
+    return AddressPath(address=address, attempts=attempts, control=control)
+
+
+def path(*tried: AddressPath, host: str = "cfgdb.acme.example", port: int = 5432, error: str = "") -> TcpPath:
+    return TcpPath(
+        vantage="excs-1",
+        host=host,
+        port=port,
+        resolution=Resolution(name=host, addresses=tuple(one.address for one in tried), error=error),
+        tried=tried,
+        control_port=control_port(host, port),
+    )
+
+
+OPEN = (dialled("open"),) * 3
+STATES: dict[str, tuple[TcpPath, Outcome, Lane | None, str]] = {
+    "open": (path(at(*OPEN)), Outcome.MET, None, "reaches"),
+    "refused": (path(at(*(dialled("refused"),) * 3)), Outcome.MISSED, Lane.SERVICE, "refused"),
+    "filtered": (
+        path(at(*(dialled("timeout", ms=5000.0),) * 3)),
+        Outcome.MISSED,
+        Lane.FIREWALL,
+        "no answer comes back",
+    ),
+    "rejected on the way": (
+        path(at(*(dialled("no_route", icmp="3/13@10.10.1.1"),) * 3)),
+        Outcome.MISSED,
+        Lane.FIREWALL,
+        "a firewall on the way rejects",
+    ),
+    "rejected by the peer": (
+        path(at(*(dialled("refused", icmp="3/3@10.20.0.5"),) * 3)),
+        Outcome.MISSED,
+        Lane.FIREWALL,
+        "the firewall of that host rejects",
+    ),
+    "absent": (
+        path(at(*(dialled("no_route", icmp="3/1@10.10.1.11"),) * 3)),
+        Outcome.MISSED,
+        Lane.ROUTE,
+        "nobody on the VM's network",
+    ),
+    "no route": (path(at(*(dialled("no_route"),) * 3)), Outcome.MISSED, Lane.ROUTE, "no route leads to it"),
+    "net unreachable": (
+        path(at(*(dialled("net_unreachable"),) * 3)),
+        Outcome.MISSED,
+        Lane.ROUTE,
+        "no route leads to its network",
+    ),
+    "denied": (path(at(*(dialled("denied"),) * 3)), Outcome.MISSED, Lane.FIREWALL, "rules on excs-1 itself"),
+    "dns": (path(error="Name or service not known (EAI_NONAME)"), Outcome.MISSED, Lane.DNS, "does not resolve"),
+    "unstable": (
+        path(at(dialled("open"), dialled("timeout", ms=5000.0), dialled("open"))),
+        Outcome.WEAK,
+        Lane.ROUTE,
+        "2 of 3 connects opened",
+    ),
+    "mixed": (
+        path(at(*OPEN), at(*(dialled("timeout", ms=5000.0),) * 3, address="10.20.0.6")),
+        Outcome.WEAK,
+        Lane.FIREWALL,
+        "by some of its addresses only",
+    ),
+    "unclear": (path(at(*(dialled("other", raw="EMFILE"),) * 3)), Outcome.UNKNOWN, Lane.PROBE, "could not be told"),
+}
+
+
+def db_edge() -> EdgeTarget:
+    edge = ReachesConfigDb().targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    return edge
+
+
+@pytest.mark.parametrize("name", list(STATES))
+def test_each_state_of_a_path_has_its_outcome_its_lane_and_its_words(name: str) -> None:
+    """Open meets; what is refused, silent, rejected, without a route or a name misses; what disagrees warns."""
+    found, outcome, lane, words = STATES[name]
+    judgement = ReachesConfigDb().judge(db_edge(), found)
+    assert judgement.outcome is outcome
+    assert judgement.lane is lane
+    assert words in judgement.summary
+    assert judgement.observed == found.observed
+    assert "excs-1" in judgement.expected
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if name not in ("open", "unclear")])
+def test_every_trouble_is_explained_and_has_a_remedy_for_this_very_edge(name: str) -> None:
+    """Reasoning with its caveat, a job for one person, and commands that name the source and the destination."""
+    found = STATES[name][0]
+    judgement = ReachesConfigDb().judge(db_edge(), found)
+    assert "host process path" in judgement.reasoning
+    assert judgement.job
+    assert "\n\n    " in judgement.remedy, "a remedy has a command"
+    assert "cfgdb.acme.example" in judgement.remedy or "10.20.0.5" in judgement.remedy
+    if name != "dns":
+        assert "5432" in judgement.remedy
+    if judgement.lane is Lane.FIREWALL and name != "denied":
+        assert "10.10.1.11" in judgement.remedy
+    assert judgement.evidence
+
+
+def test_a_firewall_request_names_what_failed_and_not_what_works() -> None:
+    """Of a name with two addresses only the silent one is to be opened."""
+    judgement = ReachesConfigDb().judge(db_edge(), STATES["mixed"][0])
+    assert "10.10.1.11 (excs-1)  ->  10.20.0.6  port 5432" in judgement.remedy
+    assert "->  10.20.0.5" not in judgement.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("refused", Owner.DBA),
+        ("filtered", Owner.NETWORK),
+        ("rejected on the way", Owner.NETWORK),
+        ("rejected by the peer", Owner.DBA),
+        ("denied", Owner.DEPLOYER),
+        ("no route", Owner.NETWORK),
+        ("dns", Owner.NETWORK),
+        ("mixed", Owner.NETWORK),
+        ("unclear", Owner.DEPLOYER),
+    ],
+)
+def test_the_owner_is_who_can_mend_it(name: str, owner: Owner) -> None:
+    """A firewall on a host is mended by those who run that host, one on the way by the network team."""
+    judgement = ReachesConfigDb().judge(db_edge(), STATES[name][0])
+    assert (judgement.owner or owner_of(judgement.lane, ReachesConfigDb.requirement.owner)) is owner
+
+
+def test_the_evidence_shows_all_that_was_seen() -> None:
+    """Addresses, counts, times, the source and the sender of the ICMP message, and how it was dialled."""
+    found = path(at(*(dialled("no_route", icmp="3/13@10.10.1.1", ms=1.5),) * 3))
+    evidence = ReachesConfigDb().judge(db_edge(), found).evidence
+    text = " | ".join(f"{one.label}: {one.value}" for one in evidence)
+    assert "10.20.0.5" in text
+    assert "all 3 connects" in text
+    assert "1.50 ms" in text
+    assert "ICMP 3/13" in text
+    assert "10.10.1.1" in text
+    assert "cfgdb.acme.example on excs-1: 10.20.0.5" in text
+    assert "Source address: 10.10.1.11" in text
+    assert {one.method for one in evidence} == {"exec prober (python)"}
+    assert {one.of for one in evidence} == {found}
+    assert max(one.level for one in evidence) is Level.TCP
+
+
+def test_a_source_that_is_not_the_declared_address_is_pointed_out() -> None:
+    """Firewall rules are made for declared addresses; traffic that leaves from another one misses them."""
+    found = path(at(*(dialled("open", source="10.99.1.11"),) * 3))
+    evidence = ReachesConfigDb().judge(db_edge(), found).evidence
+    assert any("declares 10.10.1.11" in one.value for one in evidence)
+
+
+def test_a_failed_name_is_no_evidence_above_declared() -> None:
+    """Nothing was connected to, so nothing is proven about TCP."""
+    judgement = ReachesConfigDb().judge(db_edge(), STATES["dns"][0])
+    assert max(one.level for one in judgement.evidence) is Level.DECLARED
+    assert "EAI_NONAME" in judgement.observed
+
+
+# ---- services that say nothing -----------------------------------------------------------------------------------
+
+
+def stat_edge() -> EdgeTarget:
+    edge = ReachesPrimaryStatServer().targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    return edge
+
+
+def stat(banner: bytes = b"", closed: bool | None = False, control: str | None = "refused") -> TcpPath:
+    attempt = dialled("open", banner=banner, closed=closed)
+    check = None if control is None else dialled(control)
+    return path(at(*(attempt,) * 3, control=check), host="stat1.acme.example", port=2060)
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "words"),
+    [
+        (stat(), Outcome.MET, "reaches"),
+        (stat(control="timeout"), Outcome.MET, "reaches"),
+        (stat(control=None, closed=None), Outcome.MET, "reaches"),
+        (stat(banner=b"HTTP/1.1 400 Bad Request\r\n"), Outcome.MISSED, "HTTP answers"),
+        (stat(banner=b"SSH-2.0-OpenSSH_9.2\r\n"), Outcome.MISSED, "SSH answers"),
+        (stat(banner=b"220 mail ESMTP\r\n"), Outcome.MISSED, "SMTP answers"),
+        (stat(banner=b"-ERR max number of clients reached\r\n"), Outcome.MISSED, "Redis answers"),
+        (stat(banner=b"\x4a\x00\x00\x00\x0a8.0.36\x00"), Outcome.MISSED, "MySQL answers"),
+        (stat(banner=b"SSH-2.0-OpenSSH_9.2\r\n", control="open"), Outcome.MISSED, "SSH answers"),
+        (stat(banner=b"\x00\x01\x02"), Outcome.WEAK, "speaks unasked"),
+        (stat(closed=True), Outcome.WEAK, "hangs up at once"),
+        (stat(control="open"), Outcome.UNKNOWN, "answers for stat1.acme.example on any port"),
+        (stat(closed=True, control="open"), Outcome.UNKNOWN, "answers for"),
+    ],
+)
+def test_a_silent_service_is_told_from_the_wrong_one(found: TcpPath, outcome: Outcome, words: str) -> None:
+    """Silence agrees with a Stat Server; a known greeting is the wrong service; a device that answers for every
+    port leaves the row unknown; hanging up at once warns."""
+    judgement = ReachesPrimaryStatServer().judge(stat_edge(), found)
+    assert judgement.outcome is outcome
+    assert words in judgement.summary
+    if outcome in (Outcome.MISSED, Outcome.WEAK):
+        assert judgement.lane is Lane.SERVICE
+        assert judgement.remedy
+        assert judgement.job
+    if outcome is Outcome.UNKNOWN:
+        assert judgement.reason is not None
+        assert judgement.reason.enable
+
+
+def test_what_an_open_silent_port_proves_is_said_exactly() -> None:
+    """The reasoning claims a closed control port only where one was tried, and silence only where somebody listened."""
+    row = ReachesPrimaryStatServer()
+    assert "should be closed was not" in row.judge(stat_edge(), stat()).reasoning
+    assert "stayed silent" in row.judge(stat_edge(), stat()).reasoning
+    unseen = row.judge(stat_edge(), stat(control=None, closed=None)).reasoning
+    assert "should be closed" not in unseen
+    assert "stayed silent" not in unseen
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if name != "open"])
+def test_a_silent_services_path_is_judged_like_any_other(name: str) -> None:
+    """Refused, silent, rejected and the rest mean the same for a Stat Server as for a database."""
+    found, outcome, lane, _ = STATES[name]
+    judgement = ReachesBackupStatServer().judge(stat_edge(), found)
+    assert judgement.outcome is outcome
+    assert judgement.lane is lane
+
+
+def test_a_hostile_greeting_is_shown_harmlessly() -> None:
+    """Escapes and control characters of a peer never reach a terminal or a page as they are."""
+    judgement = ReachesPrimaryStatServer().judge(stat_edge(), stat(banner=b"\x1b[2J<script>\r\n" + b"A" * 200))
+    text = judgement.observed + "".join(one.value for one in judgement.evidence)
+    assert text.isprintable()
+    assert len(judgement.observed) < 200
+
+
+# ---- services that answer ----------------------------------------------------------------------------------------
+
+
+SEEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def certificate(days: int = 300) -> Certificate:
+    return Certificate(
+        subject="CN=redis.acme.example",
+        issuer="CN=ACME CA",
+        names=("redis.acme.example",),
+        not_before=SEEN - timedelta(days=60),
+        not_after=SEEN + timedelta(days=days),
+        fingerprint="ab" * 32,
+        seen_at=SEEN,
+    )
+
+
+def redis_edge(site: Site | None = None) -> EdgeTarget:
+    edge = ReachesRedis().targets(site or whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    return edge
+
+
+def answer(ending: Ending = Ending.ANSWERED, **more: object) -> RedisAnswer:
+    usual = RedisAnswer(
+        vantage="excs-1",
+        endpoint=REDIS.endpoint,
+        ending=ending,
+        text="PONG" if ending is Ending.ANSWERED else "its own words",
+        how="SSH forwarding",
+        verdict=None,
+        tls_version="",
+        certificate=None,
+        tls_failure=None,
+        nameless=Nameless.REFUSED if ending is Ending.ANSWERED else Nameless.UNSEEN,
+        login=Login.ACCEPTED if ending is Ending.ANSWERED else Login.UNTRIED,
+        username="exec",
+        protocol="",
+        modules=(),
+        info=None,
+        info_refusal="",
+        config_refusal="",
+    )
+    return replace(usual, **more)  # type: ignore[arg-type]
+
+
+def unread(code: Cause = Cause.TIMEOUT, detail: str = "no answer from excs-1") -> Unread:
+    return Unread(reason=Reason(code=code, detail=detail, enable="Try again."))
+
+
+def tls(trouble: TlsTrouble) -> TlsFailure:
+    return TlsFailure(trouble=trouble, text="its own words", certificate=certificate())
+
+
+REDIS_OPEN = path(at(*OPEN), host="redis.acme.example", port=6379)
+REDIS_SHUT = path(at(*(dialled("refused"),) * 3), host="redis.acme.example", port=6379)
+REDIS_UNCLEAR = path(at(dialled("other")), host="redis.acme.example", port=6379)
+REDIS_UNSTABLE = path(at(dialled("open"), dialled("timeout")), host="redis.acme.example", port=6379)
+SHUT_TOO = answer(Ending.NO_PATH, verdict=PathVerdict.REFUSED, text="Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "outcome", "lane", "level", "words"),
+    [
+        (REDIS_OPEN, answer(), Outcome.MET, None, Level.AUTHENTICATED, "takes the declared login"),
+        (REDIS_OPEN, answer(login=Login.UNDECLARED), Outcome.MET, None, Level.PROTOCOL, "answers PING"),
+        (REDIS_OPEN, unread(), Outcome.MET, None, Level.TCP, "reaches Redis"),
+        (REDIS_OPEN, answer(Ending.LOGIN_REFUSED), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "login"),
+        (REDIS_OPEN, answer(Ending.LOGIN_MISSING), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "login"),
+        (REDIS_OPEN, answer(Ending.FORBIDDEN), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "PING"),
+        (REDIS_OPEN, answer(Ending.NOT_REDIS, protocol="HTTP"), Outcome.MISSED, Lane.SERVICE, Level.TCP, "HTTP"),
+        (REDIS_OPEN, answer(Ending.SILENT), Outcome.MISSED, Lane.SERVICE, Level.TCP, "never answers"),
+        (REDIS_OPEN, answer(Ending.CLOSED), Outcome.MISSED, Lane.SERVICE, Level.TCP, "closes"),
+        (REDIS_OPEN, answer(Ending.NOT_TLS), Outcome.MISSED, Lane.TLS, Level.PROTOCOL, "without TLS"),
+        (REDIS_OPEN, answer(Ending.WANTS_TLS), Outcome.MISSED, Lane.TLS, Level.TCP, "speaks TLS"),
+        (REDIS_OPEN, answer(Ending.FULL), Outcome.MISSED, Lane.CAPACITY, Level.PROTOCOL, "no connection left"),
+        (REDIS_OPEN, answer(Ending.LOADING), Outcome.WEAK, Lane.SERVICE, Level.PROTOCOL, "loading"),
+        (
+            REDIS_OPEN,
+            answer(Ending.TLS, tls_failure=tls(TlsTrouble.EXPIRED)),
+            Outcome.MISSED,
+            Lane.TLS,
+            Level.PROTOCOL,
+            "expired",
+        ),
+        (
+            REDIS_OPEN,
+            answer(Ending.TLS, tls_failure=tls(TlsTrouble.UNTRUSTED_ISSUER)),
+            Outcome.UNKNOWN,
+            Lane.TLS,
+            Level.PROTOCOL,
+            "not trusted",
+        ),
+        (
+            REDIS_OPEN,
+            answer(certificate=certificate(days=12), tls_version="TLSv1.3"),
+            Outcome.WEAK,
+            Lane.TLS,
+            Level.AUTHENTICATED,
+            "ends in 12 days",
+        ),
+        (REDIS_OPEN, SHUT_TOO, Outcome.WEAK, Lane.ROUTE, Level.TCP, "at one moment and not at another"),
+        (REDIS_SHUT, SHUT_TOO, Outcome.MISSED, Lane.SERVICE, Level.TCP, "refused"),
+        (REDIS_SHUT, unread(), Outcome.MISSED, Lane.SERVICE, Level.TCP, "refused"),
+        (REDIS_SHUT, answer(), Outcome.WEAK, Lane.ROUTE, Level.AUTHENTICATED, "at one moment and not at another"),
+        (REDIS_UNSTABLE, answer(), Outcome.WEAK, Lane.ROUTE, Level.TCP, "only at times"),
+        (REDIS_UNCLEAR, answer(), Outcome.MET, None, Level.AUTHENTICATED, "takes the declared login"),
+        (REDIS_UNCLEAR, unread(), Outcome.UNKNOWN, Lane.PROBE, Level.TCP, "could not be told"),
+        (unread(), answer(), Outcome.MET, None, Level.AUTHENTICATED, "takes the declared login"),
+        (unread(), SHUT_TOO, Outcome.MISSED, Lane.SERVICE, Level.DECLARED, "refuses the connection"),
+        (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED, "could not be determined"),
+    ],
+)
+def test_redis_is_judged_by_its_path_and_by_its_words(
+    seen: TcpPath | Unread, said: RedisAnswer | Unread, outcome: Outcome, lane: Lane | None, level: Level, words: str
+) -> None:
+    """The way first, then what was said; whatever is missing of the two, the other decides as far as it can."""
+    judgement = ReachesRedis().judge(redis_edge(), seen, said)
+    assert judgement.outcome is outcome
+    if lane is not None:
+        assert judgement.lane is lane
+    assert max(one.level for one in judgement.evidence) is level
+    assert words in judgement.summary
+    assert judgement.reasoning
+    if outcome in (Outcome.MISSED, Outcome.WEAK):
+        assert judgement.remedy
+        assert judgement.job
+    if outcome is Outcome.UNKNOWN:
+        assert judgement.reason is not None
+        assert judgement.reason.enable
+
+
+def test_an_untrusted_issuer_fails_where_the_site_names_a_ca() -> None:
+    """With a declared CA file the certificate should have verified; without one nobody said whom to trust."""
+    declared = replace(REDIS, tls=Tls(ca_file=Path("acme-ca.pem")))
+    said = answer(Ending.TLS, tls_failure=tls(TlsTrouble.UNTRUSTED_ISSUER))
+    assert ReachesRedis().judge(redis_edge(whole(redis=declared)), REDIS_OPEN, said).outcome is Outcome.MISSED
+
+
+def test_a_sentinel_is_not_the_database() -> None:
+    """A Sentinel answers PING too; the master it names stands in the remedy."""
+    info = RedisInfo(
+        product=Product.REDIS,
+        product_version="6.2.14",
+        version="6.2.14",
+        mode=Mode.SENTINEL,
+        cluster_enabled=None,
+        role=None,
+        master=None,
+        master_link_up=None,
+        masters=("10.20.0.9:6379",),
+        replicas=(),
+        connected_replicas=None,
+        maxmemory=None,
+        maxmemory_from="INFO",
+        maxmemory_policy=None,
+        used_memory=None,
+        total_system_memory=None,
+        evicted_keys=None,
+        rdb_last_save=None,
+        rdb_last_save_ok=None,
+        aof_enabled=None,
+        aof_last_write_ok=None,
+        connected_clients=None,
+        maxclients=None,
+        keyspaces=(),
+        os=None,
+    )
+    judgement = ReachesRedis().judge(redis_edge(), REDIS_OPEN, answer(info=info))
+    assert judgement.outcome is Outcome.WEAK
+    assert "10.20.0.9:6379" in judgement.remedy
+
+
+def test_a_pass_ends_with_the_certificate() -> None:
+    """What a certificate proves is not proven after its end."""
+    shown = certificate(days=200)
+    judgement = ReachesRedis().judge(redis_edge(), REDIS_OPEN, answer(certificate=shown, tls_version="TLSv1.3"))
+    assert judgement.outcome is Outcome.MET
+    assert judgement.valid_until == shown.not_after
+    assert any("ACME CA" in one.value for one in judgement.evidence)
+
+
+def cloud_edge(site: Site | None = None) -> EdgeTarget:
+    edge = ReachesGenesysCloud().targets(site or whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    return edge
+
+
+def https(status: int = 404) -> HttpAnswer:
+    return HttpAnswer(
+        status=status,
+        headers=(),
+        body="",
+        body_end=BodyEnd.WHOLE,
+        certificate=certificate(),
+        how="SSH forwarding",
+        timing=Timing(connect_s=0.01, tls_s=0.02, answer_s=0.03),
+        sent_at=0,
+        answered_at=0.03,
+    )
+
+
+def refusal(kind: RefusalKind, **more: object) -> HttpRefusal:
+    return replace(HttpRefusal(kind=kind, text="its own words"), **more)  # type: ignore[arg-type]
+
+
+def host(direct: HttpAnswer | HttpRefusal, proxied: HttpAnswer | HttpRefusal | None = None) -> GenesysCloudHost:
+    return GenesysCloudHost(
+        vantage="excs-1",
+        endpoint=CLOUD.login,
+        direct=direct,
+        proxied=proxied,
+        interception=Interception.NONE,
+        shown=None,
+    )
+
+
+CLOUD_OPEN = path(at(*OPEN), host="login.mypurecloud.de", port=443)
+CLOUD_SHUT = path(at(*(dialled("timeout", ms=5000.0),) * 3), host="login.mypurecloud.de", port=443)
+NO_PATH = refusal(RefusalKind.PATH, verdict=PathVerdict.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "outcome", "lane", "level"),
+    [
+        (CLOUD_OPEN, host(https()), Outcome.MET, None, Level.PROTOCOL),
+        (CLOUD_OPEN, host(https(503)), Outcome.MET, None, Level.PROTOCOL),
+        (CLOUD_OPEN, unread(), Outcome.MET, None, Level.TCP),
+        (
+            CLOUD_OPEN,
+            host(refusal(RefusalKind.TLS, tls=tls(TlsTrouble.UNTRUSTED_ISSUER))),
+            Outcome.MISSED,
+            Lane.TLS,
+            Level.TCP,
+        ),
+        (
+            CLOUD_OPEN,
+            host(refusal(RefusalKind.TLS, tls=tls(TlsTrouble.SILENT))),
+            Outcome.MISSED,
+            Lane.SERVICE,
+            Level.TCP,
+        ),
+        (CLOUD_OPEN, host(refusal(RefusalKind.NOT_HTTP)), Outcome.MISSED, Lane.SERVICE, Level.TCP),
+        (CLOUD_OPEN, host(refusal(RefusalKind.SILENT)), Outcome.MISSED, Lane.SERVICE, Level.TCP),
+        (CLOUD_SHUT, host(NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.TCP),
+        (CLOUD_SHUT, host(NO_PATH, https()), Outcome.WEAK, Lane.FIREWALL, Level.PROTOCOL),
+        (CLOUD_SHUT, host(NO_PATH, NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.TCP),
+        (CLOUD_OPEN, host(https(), NO_PATH), Outcome.MET, None, Level.PROTOCOL),
+        (unread(), host(https()), Outcome.MET, None, Level.PROTOCOL),
+        (unread(), host(NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.DECLARED),
+        (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED),
+    ],
+)
+def test_genesys_cloud_is_judged_by_its_path_its_tls_and_its_answer(
+    seen: TcpPath | Unread, said: GenesysCloudHost | Unread, outcome: Outcome, lane: Lane | None, level: Level
+) -> None:
+    """Any HTTP status over verified TLS proves the row; a proxy that has to help warns; broken TLS fails."""
+    judgement = ReachesGenesysCloud().judge(cloud_edge(), seen, said)
+    assert judgement.outcome is outcome
+    if lane is not None:
+        assert judgement.lane is lane
+    assert max(one.level for one in judgement.evidence) is level
+    if outcome in (Outcome.MISSED, Outcome.WEAK):
+        assert judgement.remedy
+        assert judgement.job
+        assert "host process path" in judgement.reasoning
+
+
+# ---- every row, every state --------------------------------------------------------------------------------------
+
+
+@given(
+    st.sampled_from([ReachesConfigDb, ReachesPrimaryStatServer, ReachesSipServers, ReachesLogging, ReachesRegistry]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["10.20.0.5", "10.20.0.6", "fd00::5"]),
+            st.lists(
+                st.builds(
+                    dialled,
+                    st.sampled_from([verdict.value for verdict in PathVerdict]),
+                    icmp=st.sampled_from(["", "3/3@10.20.0.5", "3/1@10.10.1.11", "1/1@fd00::1", "3/10@10.10.1.1"]),
+                    ms=st.none() | st.floats(0, 5000),
+                    banner=st.binary(max_size=20),
+                    closed=st.none() | st.booleans(),
+                    source=st.sampled_from(["", "10.10.1.11", "fd00::11"]),
+                ),
+                min_size=1,
+                max_size=3,
+            ),
+        ),
+        max_size=3,
+        unique_by=lambda one: one[0],
+    ),
+)
+def test_no_answer_leaves_a_row_without_a_true_and_whole_judgement(
+    check: type[TcpRow], tried: Sequence[tuple[str, Sequence[Dialled]]]
+) -> None:
+    """Met only where every judged connect opened, missed only where none did or the wrong service spoke."""
+    edge = next(target for target in check().targets(whole()) if isinstance(target, EdgeTarget))
+    found = path(*(at(*attempts, address=address) for address, attempts in tried), error="no")
+    judgement = check().judge(edge, found)
+    opened = [attempt.verdict is PathVerdict.OPEN for one in found.judged for attempt in one.attempts]
+    assert judgement.summary.endswith(".")
+    assert judgement.expected
+    assert judgement.observed
+    assert judgement.evidence
+    if judgement.outcome is Outcome.MET:
+        assert opened
+        assert all(opened)
+    elif judgement.outcome is Outcome.MISSED:
+        assert not any(opened) or found.banner
+        assert judgement.remedy
+        assert judgement.job
+        assert judgement.lane is not None
+    elif judgement.outcome is Outcome.UNKNOWN:
+        assert judgement.reason is not None
+
+
+def test_every_row_of_this_module_is_tested_here() -> None:
+    """A row that is added to the module is added to these tables."""
+    rows = {
+        kind
+        for kind in vars(connectivity).values()
+        if isinstance(kind, type) and issubclass(kind, (Row, Inbound)) and "requirement" in vars(kind)
+    }
+    assert rows == set(OUTBOUND + INBOUND)
+    assert {kind for kind in rows if issubclass(kind, SilentRow)} == set(SILENT)
+    assert {kind for kind in rows if issubclass(kind, SpokenRow)} == {ReachesRedis, ReachesGenesysCloud}
+    assert PathState.OPEN.lane is Lane.SERVICE
