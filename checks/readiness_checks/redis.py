@@ -780,7 +780,7 @@ class RedisDataProtected(RedisCheck):
             yield heard.told("Append-only file", f"{'on' if info.aof_enabled else 'off'}{broken}")
         if info.rdb_last_save is not None:
             broken = ", last attempt failed" if info.rdb_last_save_ok is False else ""
-            yield heard.told("Snapshot", f"last {info.rdb_last_save:%Y-%m-%d %H:%M} UTC{broken}")
+            yield heard.told("Snapshot", f"last (or start) {info.rdb_last_save:%Y-%m-%d %H:%M} UTC{broken}")
 
 
 class RedisOwnedByDbas(Check[ServiceTarget[Redis]]):

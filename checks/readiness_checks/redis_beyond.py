@@ -72,7 +72,7 @@ class RedisSecured(RedisCheck):
         faults = list(_faults(target, heard, answer))
         evidence = tuple(_protection(heard, answer))
         expected = "login demanded, TLS verified, no keys of others"
-        observed = "; ".join(piece.value for piece in evidence)
+        observed = "; ".join(f"{piece.label}: {piece.value}" for piece in evidence)
         ends = answer.certificate.not_after if answer.certificate is not None else None
         if faults:
             return Judgement.missed(

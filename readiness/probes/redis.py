@@ -378,10 +378,16 @@ class AskRedis(Probe[RedisAnswer]):
     def describe(self) -> str:
         secured = " over TLS" if self.tls is not None else ""
         login = f", AUTH as {self.username or 'default'}" if self.password is not None else ""
-        return f"ask Redis at {self.endpoint}{secured} from {self.vantage}: PING{login}, HELLO, INFO"
+        return f"ask Redis at {self.endpoint}{secured} from {self.vantage}: PING{login}, INFO, HELLO"
+
+    @property
+    def key(self) -> str:
+        """Without the paths of files, which differ from one auditor's machine to the next."""
+        secured = f"tls={self._name}" if self.tls is not None else "plain"
+        return f"AskRedis(vantage={self.vantage}, endpoint={self.endpoint}, username={self.username}, {secured})"
 
     def limit(self, limits: Limits) -> float:
-        return limits.conversation + 4 * limits.connect
+        return limits.conversation + 6 * limits.connect
 
     async def read(self, vantages: Vantages) -> str:
         secret = vantages.secret(self.password) if self.password is not None else None

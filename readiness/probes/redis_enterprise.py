@@ -191,6 +191,12 @@ class AskRedisEnterprise(Probe[EnterpriseAnswer]):
             f"from the first of {', '.join(self.candidates)} that reaches it"
         )
 
+    @property
+    def key(self) -> str:
+        """Without the paths of files, which differ from one auditor's machine to the next."""
+        asked = ", ".join(self.candidates)
+        return f"AskRedisEnterprise(candidates=({asked}), api={self.api.url}, endpoint={self.endpoint})"
+
     def limit(self, limits: Limits) -> float:
         return (len(self.candidates) + 2) * (limits.connect + limits.conversation)
 
