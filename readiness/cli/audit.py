@@ -77,8 +77,7 @@ def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int
         typer.echo(as_json.dumps(document), nl=False)
     else:
         written = write(document, formats, folder)
-        for line in as_text.lines(document):
-            console().print(line)
+        as_text.paint(console(), as_text.lines(document))
         console().print()
         for path in written:
             console().print(f"Report: {path}", soft_wrap=True)

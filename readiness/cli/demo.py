@@ -59,8 +59,7 @@ async def _audited(site_file: Path, folder: Path, baseline: ReportDocument | Non
     _say()
     document, interrupted = await watched(plan(site, pack()), baseline=baseline)
     await asyncio.to_thread(write, document, ("html",), folder)
-    for line in as_text.lines(document, details=False):
-        console().print(line)
+    as_text.paint(console(), as_text.lines(document, details=False))
     return None if interrupted else document
 
 

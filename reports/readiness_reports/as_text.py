@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
 from readiness_schemas.report import FindingDocument, ReportDocument
-from rich.padding import Padding
+from rich.console import Console
 from rich.text import Text
 
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?", "manual": "✎", "skip": "–"}
@@ -37,7 +38,34 @@ ORDER = ("fail", "unknown", "manual", "warn")
 _BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], "�")
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "�") | {0x0A: "\n", 0x09: "    "}
 
-Line = Text | Padding
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text, ``indent`` columns in; where it is wrapped, what follows stands ``hang`` columns further in.
+
+    ``whole`` is never wrapped, so that a command can be copied as it is.
+    """
+
+    text: Text
+    indent: int = 0
+    hang: int = 0
+    whole: bool = False
+
+
+def paint(console: Console, lines: Iterable[Line]) -> None:
+    """Print lines: wrapped to a terminal's width, as they are anywhere else."""
+    for line in lines:
+        if line.whole or not console.is_terminal:
+            console.print(Text(" " * line.indent) + line.text, soft_wrap=True)
+            continue
+        width = max(console.width - line.indent - line.hang, 20)
+        first, *rest = line.text.wrap(console, width + line.hang) or [Text()]
+        console.print(Text(" " * line.indent) + first, soft_wrap=True)
+        if rest:
+            left = line.text[len(first.plain) :].copy()
+            left = left[len(left.plain) - len(left.plain.lstrip()) :]
+            for row in left.wrap(console, width):
+                console.print(Text(" " * (line.indent + line.hang)) + row, soft_wrap=True)
 
 
 def clean(text: str) -> str:
@@ -58,8 +86,8 @@ def head(document: ReportDocument) -> Iterator[Line]:
     words, style = VERDICTS[document["verdict"]]
     site, covered, score = document["site"], document["coverage"], document["score"]
     facts = [site["name"], site["change_ticket"], f"page of {document['page']['revision']}"]
-    yield Text()
-    yield Text.assemble((words, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim"))
+    yield Line(Text())
+    yield Line(Text.assemble((words, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim")))
     yield _indented(Text(_lead(document)))
     value = "not available" if score["value"] is None else f"{score['value']:g} of 100"
     earned = "" if score["value"] is None else f" ({score['earned']:g} of {score['possible']:g} points)"
@@ -117,8 +145,8 @@ def blocking(document: ReportDocument) -> Iterator[Line]:
         for group in document["blockers"]
     ]
     if any(jobs for _, jobs in groups):
-        yield Text()
-        yield Text("What blocks sign-off", style="bold")
+        yield Line(Text())
+        yield Line(Text("What blocks sign-off", style="bold"))
     for group, jobs in groups:
         if not jobs:
             continue
@@ -129,11 +157,11 @@ def blocking(document: ReportDocument) -> Iterator[Line]:
         for job in jobs:
             settles = len(job["findings"])
             also = f"  (settles {settles} findings)" if settles > 1 else ""
-            yield _indented(_mark(job["status"], Text.assemble(clean(job["text"]), (also, "dim"))), 4)
+            yield _mark(job["status"], Text.assemble(clean(job["text"]), (also, "dim")), 4)
     unbuilt = sorted({finding["check"] for finding in document["findings"] if _unbuilt(finding)})
     if unbuilt:
-        yield Text()
-        yield Text(f"Not examined by this release, to be looked at by hand ({len(unbuilt)})", style="bold")
+        yield Line(Text())
+        yield Line(Text(f"Not examined by this release, to be looked at by hand ({len(unbuilt)})", style="bold"))
         yield _indented(Text(", ".join(unbuilt), style="dim"))
 
 
@@ -151,7 +179,7 @@ def findings(document: ReportDocument) -> Iterator[Line]:
     reading.sort(key=lambda finding: ORDER.index(finding["status"]))
     for status, group in groupby(reading, key=lambda finding: finding["status"]):
         for alike in _alike(list(group)):
-            yield Text()
+            yield Line(Text())
             yield from _finding(status, alike)
 
 
@@ -183,33 +211,30 @@ def _finding(status: str, alike: Sequence[FindingDocument]) -> Iterator[Line]:
     yield _indented(Text(clean(first["summary"])), 4)
     for label, value in (("expected", first["expected"]), ("observed", first["observed"])):
         if value:
-            yield _labelled(label, value)
+            yield from _labelled(label, value)
     for piece in first["evidence"][:3]:
         source = f"  ({piece['vantage']}, {piece['method']}, {piece['level']})"
-        yield _labelled("evidence", f"{piece['label']}: {piece['value']}{source}")
+        yield from _labelled("evidence", f"{piece['label']}: {piece['value']}{source}")
     if first["reasoning"]:
-        yield _labelled("because", first["reasoning"])
+        yield from _labelled("because", first["reasoning"])
     if len(alike) > 1:
-        yield _labelled("also", ", ".join(finding["id"] for finding in alike[1:]))
+        yield from _labelled("also", ", ".join(finding["id"] for finding in alike[1:]))
     if first["remedy"]:
-        yield _labelled("to do", first["remedy"], style="")
+        yield from _labelled("to do", first["remedy"], whole=True)
 
 
-def _labelled(label: str, value: str, *, style: str = "dim") -> Padding:
-    text = Text()
+def _labelled(label: str, value: str, *, whole: bool = False) -> Iterator[Line]:
     for index, row in enumerate(clean(value).splitlines() or [""]):
-        text.append(f"{label if index == 0 else '':<9}", style="dim")
-        text.append(row + "\n", style=style)
-    text.rstrip()
-    return _indented(text, 4)
+        name = (f"{label if index == 0 else '':<9}", "dim")
+        yield Line(Text.assemble(name, (row, "" if whole else "dim")), indent=4, hang=9, whole=whole)
 
 
-def _mark(status: str, text: Text) -> Text:
-    return Text.assemble((f"{MARKS[status]} {status:<8}", STYLES[status]), text)
+def _mark(status: str, text: Text, indent: int = 0) -> Line:
+    return Line(Text.assemble((f"{MARKS[status]} {status:<8}", STYLES[status]), text), indent=indent, hang=10)
 
 
-def _indented(text: Text, by: int = 2) -> Padding:
-    return Padding(text, (0, 0, 0, by))
+def _indented(text: Text, by: int = 2) -> Line:
+    return Line(text, indent=by)
 
 
 def _day(stamp: str) -> str:
