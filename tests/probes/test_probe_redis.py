@@ -31,7 +31,7 @@ from readiness.probes.redis import (
 from readiness.probes.tls import TlsTrouble
 from readiness.secret import Redactor, Secret, SecretRef
 from readiness.site import Endpoint, Tls
-from readiness.vantage import Completed, Limits, PathVerdict, Stream, Vantages
+from readiness.vantage import Completed, HostAccess, Limits, PathVerdict, Stream, Vantages, open_vantages
 from tests.lab.redis_servers import (
     LOOPBACK,
     DirectStream,
@@ -260,6 +260,27 @@ async def test_tls_is_verified_for_the_declared_name(tmp_path: Path) -> None:
     assert answer.certificate is not None
     assert answer.certificate.ends_soon
     assert named.ending is Ending.ANSWERED
+
+
+@pytest.mark.server
+async def test_a_real_vantage_carries_the_conversation(tmp_path: Path) -> None:
+    """The auditor's own machine as the product makes it a vantage: TLS, login, and the reason of a closed port."""
+    papers = Papers.issue(tmp_path)
+    pem, here = papers.certificate("redis.test"), HostAccess(name="excs-1", host=LOOPBACK, local=True)
+    ready = await open_vantages(
+        [here], limits=Limits(connect=2, conversation=3), secrets={PASSWORD: Secret("s3cret")}, redact=Redactor()
+    )
+    options = ("tls-auth-clients no", "requirepass s3cret")
+    try:
+        async with redis_server(redis_7(), tmp_path, *options, tls=(pem, papers.ca_file)) as port:
+            secured = Tls(ca_file=papers.ca_file, server_name="redis.test")
+            probe = question(port, password=PASSWORD, tls=secured)
+            answer = probe.parse(await probe.read(ready))
+        closed = probe.parse(await probe.read(ready))
+    finally:
+        await ready.close()
+    assert (answer.ending, answer.login, answer.how) == (Ending.ANSWERED, Login.ACCEPTED, "direct")
+    assert (closed.ending, closed.verdict) == (Ending.NO_PATH, PathVerdict.REFUSED)
 
 
 @pytest.mark.server
