@@ -13,8 +13,7 @@ from readiness.gather import Event, HostEvent, ProbeEvent
 from readiness.plan import Plan
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
 
 class View(Protocol):
@@ -75,10 +74,9 @@ class LiveView:
             for name in probe.vantages:
                 self._hosts.setdefault(name, HostEvent(name, "connecting"))
                 self._asked[name] += 1
-        self._checks = len({instance.check.requirement.id for instance in plan.instances})
         self._waiting = {instance.id: set(instance.probes) for instance in plan.instances}
         self._live = Live(
-            get_renderable=self._table, console=console, refresh_per_second=10, transient=True, redirect_stderr=False
+            get_renderable=self._picture, console=console, refresh_per_second=10, transient=True, redirect_stderr=False
         )
 
     def __enter__(self) -> LiveView:
@@ -101,19 +99,17 @@ class LiveView:
                 for waiting in self._waiting.values():
                     waiting.discard(event.probe)
 
-    def _table(self) -> Table:
+    def _picture(self) -> Group:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         done = sum(not waiting for waiting in self._waiting.values())
-        table = Table(
-            box=None,
-            padding=(0, 2),
-            title=f"Auditing {clean(self._plan.site.name)}: {done} of {len(self._waiting)} findings decided, "
-            f"{time.monotonic() - self._since:.0f} s",
-            title_justify="left",
-            title_style="bold",
+        title = (
+            f"Auditing {clean(self._plan.site.name)}: {done} of {len(self._waiting)} findings decided, "
+            f"{time.monotonic() - self._since:.0f} s"
         )
+        table = Table(box=None, padding=(0, 2))
         for column in ("machine", "state", "answers", ""):
             table.add_column(column, style="dim" if not column else "")
         for name, event in sorted(self._hosts.items(), key=lambda item: self._order(item[0])):
@@ -127,7 +123,7 @@ class LiveView:
                 f"{self._answered[name]}/{self._asked[name]}" + (f", {unread} without one" if unread else ""),
                 Text(clean(event.detail), overflow="ellipsis", no_wrap=True),
             )
-        return table
+        return Group(Text(title, style="bold"), table)
 
     def _order(self, name: str) -> int:
         names = [vm.name for vm in self._plan.site.vms]
