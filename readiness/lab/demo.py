@@ -28,6 +28,9 @@ from readiness.lab.site import FAULTS, HOSTS, NAMES, Conditions, Fault, State, W
 from readiness.lab.ssh_hosts import Account, SshHost, fresh_key, host_address
 from readiness.site import Endpoint
 
+CA_FILE = "demo-harbour-ca.pem"
+"""The lab's authority, as the site file names it."""
+
 
 @dataclass(frozen=True)
 class _Keys:
@@ -60,7 +63,8 @@ class Lab:
     """Demo Harbour on this machine's loopback; entering it takes about a second, leaving it leaves nothing behind.
 
     ``folder``: where its own folder is made, the system's place for temporary files if left out. ``site_file``,
-    ``redis`` and ``network`` are there once it is entered. Labs do not know of each other: any number may run.
+    ``hosts`` (the SSH servers by name) and ``redis`` are there once it is entered. Labs do not know of each other: any
+    number may run.
 
     Raises:
         Unprepared: on entering, this system cannot hold a lab.
@@ -69,6 +73,7 @@ class Lab:
     def __init__(self, folder: Path | None = None, state: State = State.BEFORE) -> None:
         self.conditions = site.conditions(state)
         self.site_file = Path()
+        self.hosts: Mapping[str, SshHost] = {}
         self.network = Network(names=NAMES, hosts={host.name: host.address for host in HOSTS})
         self.genesys_cloud = GenesysCloudState(
             region=site.REGION,
@@ -123,11 +128,11 @@ class Lab:
     async def _start(self, folder: Path, running: contextlib.AsyncExitStack) -> None:
         self.network.rules = self.conditions.rules
         authority = Authority(site.NAME)
-        authority.write(folder / "demo-harbour-ca.pem")
+        authority.write(folder / CA_FILE)
         await running.enter_async_context(self.network)
         await self._serve(folder, authority, running)
-        ssh = await self._boot(folder, running)
-        self._write(folder, ssh)
+        self.hosts = await self._boot(folder, running)
+        self._write(folder)
 
     async def _serve(self, folder: Path, authority: Authority, running: contextlib.AsyncExitStack) -> None:
         """Start everything that the machines will connect to, and put it behind its virtual address."""
@@ -182,6 +187,7 @@ class Lab:
                 folder / "machines" / host.name,
                 network=self.network,
                 segment=site.segment(host),
+                store=folder / CA_FILE,
                 recorded=self._recorded(facts),
             )
             ssh = SshHost(
@@ -203,15 +209,17 @@ class Lab:
     def _recorded(self, facts: Facts) -> Callable[[], Mapping[str, str]]:
         return lambda: facts.responses(self.conditions, datetime.now(UTC))
 
-    def _write(self, folder: Path, ssh: Mapping[str, SshHost]) -> None:
+    def _write(self, folder: Path) -> None:
         kept = folder / "secrets"
         kept.mkdir(mode=0o700)
         for name, secret in self._keys.by_file().items():
             (kept / name).touch(mode=0o600)
             (kept / name).write_text(secret, encoding="utf-8")
-        (folder / "known_hosts").write_text("".join(host.known_hosts_line for host in ssh.values()), encoding="utf-8")
+        (folder / "known_hosts").write_text(
+            "".join(host.known_hosts_line for host in self.hosts.values()), encoding="utf-8"
+        )
         written = Written(
-            ssh={name: host.endpoint for name, host in ssh.items()},
+            ssh={name: host.endpoint for name, host in self.hosts.items()},
             client_id=self.genesys_cloud.client_id,
             organization_id=self.genesys_cloud.organization_id,
         )

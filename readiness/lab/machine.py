@@ -26,7 +26,7 @@ from readiness.lab.segment import Segment
 from readiness.probe import HostProbe
 
 _HIDDEN = (
-    "perl", "bash", "ncat", "nc", "socat", "curl", "wget", "busybox", "gawk", "telnet", "openssl", "ssh", "ssh-keyscan",
+    "perl", "bash", "ncat", "nc", "socat", "wget", "busybox", "gawk", "telnet", "openssl", "ssh", "ssh-keyscan",
     "python", "python2",
 )  # fmt: skip
 """Tools that the lab's machines do not have, for theirs would know the real network."""
@@ -44,9 +44,31 @@ done <"$READINESS_LAB_NAMES"
 exit "$found"
 """
 
+_FOLDER = Path(__file__).parent
+
 _PYTHON = f"""\
 #!/bin/sh
-exec {shlex.quote(sys.executable)} -E -S -s {shlex.quote(str(Path(__file__).with_name("machine_python.py")))} "$@"
+exec {shlex.quote(sys.executable)} -E -S -s {shlex.quote(str(_FOLDER / "machine_python.py"))} "$@"
+"""
+
+_CURL = f"""\
+#!/bin/sh
+exec python3 {shlex.quote(str(_FOLDER / "machine_curl.py"))} "$@"
+"""
+
+_DOCKER = """\
+#!/bin/sh
+case $* in
+'info --format {{json .RegistryConfig}}')
+  printf '%s' '{"AllowNondistributableArtifactsCIDRs":[],"AllowNondistributableArtifactsHostnames":[],'
+  printf '%s' '"InsecureRegistryCIDRs":["127.0.0.0/8"],"IndexConfigs":{"docker.io":{"Name":"docker.io",'
+  echo '"Mirrors":[],"Secure":true,"Official":true}},"Mirrors":[]}'
+  ;;
+*)
+  echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2
+  exit 1
+  ;;
+esac
 """
 
 _HIDING = """\
@@ -58,10 +80,10 @@ exit 127
 _SECTIONS = b"section() {\n"
 """Where a host script begins to say what its sections ask."""
 
-_KERNEL_FILES = (b"/sys/class/net", b"/proc/net/")
-"""Where the kernel tells of the real network; the machine's own folder has the like."""
+_OWN_FILES = (b"/sys/class/net", b"/proc/net/", b"/etc/docker")
+"""Where scripts would read of the real machine and its network; this machine's folder has the like."""
 
-_NEEDLES = (_SECTIONS, *_KERNEL_FILES)
+_NEEDLES = (_SECTIONS, *_OWN_FILES)
 _NEEDLE = re.compile(b"|".join(map(re.escape, _NEEDLES)))
 
 Recorded = Callable[[], Mapping[str, str]]
@@ -73,13 +95,19 @@ class Unprepared(Exception):
 
 
 class Machine:
-    """One VM or the bootstrap host, in a folder of its own; call it to carry out an SSH client's command."""
+    """One VM or the bootstrap host, in a folder of its own; call it to carry out an SSH client's command.
 
-    def __init__(self, name: str, folder: Path, *, network: Network, segment: Segment, recorded: Recorded) -> None:
+    ``store``: the certificates of the authorities that the machine trusts.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, *, network: Network, segment: Segment, store: Path, recorded: Recorded
+    ) -> None:
         self.name = name
         self._folder = folder
         self._network = network
         self._segment = segment
+        self._store = store
         self._recorded = recorded
         self._home = folder / "home"
         self._bin = folder / "bin"
@@ -98,7 +126,13 @@ class Machine:
             file = self._folder / path
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        tools = {"getent": _GETENT, "ip": self._segment.command, "python3": _PYTHON} | dict.fromkeys(_HIDDEN, _HIDING)
+        tools = {
+            "getent": _GETENT,
+            "ip": self._segment.command,
+            "python3": _PYTHON,
+            "curl": _CURL,
+            "docker": _DOCKER,
+        } | dict.fromkeys(_HIDDEN, _HIDING)
         for name, text in tools.items():
             tool = self._bin / name
             tool.write_text(text, encoding="utf-8")
@@ -174,6 +208,7 @@ class Machine:
             "LANG": "C.UTF-8",
             "READINESS_LAB_ROUTES": str(self._routes),
             "READINESS_LAB_NAMES": str(self._names),
+            "READINESS_LAB_STORE": str(self._store),
         }
 
 

@@ -98,6 +98,7 @@ def main(arguments: list[str]) -> None:
     socket.socket = LabSocket  # type: ignore[misc]
     socket.getaddrinfo = getaddrinfo
     socket.gethostbyname = lambda name: resolve(name)[0]
+    os.environ |= {"SSL_CERT_FILE": os.environ["READINESS_LAB_STORE"], "SSL_CERT_DIR": "/nonexistent"}
     while arguments and arguments[0].startswith("-") and arguments[0] not in ("-", "-c"):
         arguments.pop(0)
     if arguments[:1] == ["-c"]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from readiness.lab.network import LOOPBACK
 from readiness.site import Endpoint
 
+BACKLOG = 4096
+"""Connections that wait to be accepted; where they do not fit, the kernel drops the next, and its client waits 1 s."""
+
 HTTP_GREETING = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 """What a web server says to a client that does not speak HTTP."""
 
@@ -22,7 +25,7 @@ class Peer:
         self._talks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Endpoint:
-        self._server = await asyncio.start_server(self._accepted, LOOPBACK, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accepted, LOOPBACK, 0, ssl=self._tls, backlog=BACKLOG)
         return Endpoint(LOOPBACK, self._server.sockets[0].getsockname()[1])
 
     async def __aexit__(self, *_: object) -> None:

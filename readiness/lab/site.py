@@ -170,7 +170,7 @@ class Harm:
 
 
 REDIS = f"{REDIS_HOST}:6379"
-GENESYS_CLOUD = f"{API_HOST}:443"
+GENESYS_CLOUD = f"{LOGIN_HOST}:443"
 
 FAULTS = (
     Fault(
@@ -194,7 +194,11 @@ FAULTS = (
     Fault(
         name="stat-name",
         story="exas-1 asks an old name server that does not know the backup Stat Server.",
-        findings={f"connectivity.stat-server-backup[exas-1->{STAT_HOSTS[1]}:2060]": Status.FAIL},
+        findings={
+            f"connectivity.stat-server-backup[exas-1->{STAT_HOSTS[1]}:2060]": Status.FAIL,
+            "network.name-resolution[exas-1]": Status.FAIL,
+            "network.docker-overlap[exas-1]": Status.UNKNOWN,
+        },
         harm=Harm(nameless=frozenset({("exas-1", STAT_HOSTS[1])})),
     ),
     Fault(
