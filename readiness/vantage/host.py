@@ -259,12 +259,7 @@ class Host(Vantage):
             case sudo.REFUSED if isinstance(self._consent.sudo, SecretRef) and "password" in said.lower():
                 return sudo.with_password(self._password(self._consent.sudo))
             case _:
-                raise ProbeError(
-                    Cause.PERMISSION,
-                    f"sudo refused on {self.name}: {said or 'without a word'}",
-                    enable="Allow the account `NOPASSWD: ALL` in sudoers while the audit runs, or name sudo's password "
-                    "under `ssh.sudo` in the site file.",
-                )
+                raise error(self._no_sudo(said))
 
     def _password(self, ref: SecretRef) -> Secret:
         password = self._secrets.get(ref)
@@ -279,12 +274,21 @@ class Host(Vantage):
         return password
 
     def _wrong_password(self, exchange: Exchange, way: sudo.SudoWay) -> Reason:
-        said = self._redact(readable(exchange.noise.replace(way.prompt, b" ")))
+        said = self._redact(readable(exchange.noise.replace(way.prompt, b" ").replace(way.here, b"-")))
+        if "sudoers" in said or "not allowed" in said:
+            return self._no_sudo(said)
         return Reason(
             code=Cause.AUTH,
-            detail=f"sudo refused on {self.name}: {said or 'it wants another password'}",
-            enable="Check the password under `ssh.sudo` and the account's rights (`sudo -l`); it was tried once only, "
-            "since machines lock accounts.",
+            detail=f"sudo refused the password on {self.name}: {said or 'it asked again'}",
+            enable="Check the password under `ssh.sudo`; it was tried once only, since machines lock accounts.",
+        )
+
+    def _no_sudo(self, said: str) -> Reason:
+        return Reason(
+            code=Cause.PERMISSION,
+            detail=f"sudo refused on {self.name}: {said or 'without a word'}",
+            enable="Allow the account `NOPASSWD: ALL` in sudoers while the audit runs, or name sudo's password under "
+            "`ssh.sudo` in the site file.",
         )
 
     # Names

@@ -4,8 +4,8 @@ The machine is asked to run ``sh -s``, and the text goes to its standard input, 
 
 - prints a random token on standard output and standard error before the script begins, so that whatever a login
   shell says first (``.bashrc``, a message of the day) is told apart from the script's own words;
-- ends everything that descends from the script once standard input closes, which is what a lost connection or a
-  cancelled run looks like from there, or once its seconds are over;
+- ends everything that descends from the script, and itself, once standard input closes, which is what a lost
+  connection or a cancelled run looks like from there, or once its seconds are over;
 - ends what the script left running in the background;
 - gives back the script's exit status.
 
@@ -27,14 +27,14 @@ _FRAME = r"""{
 readiness_fell() {
   me=$$
   { read -r line </proc/self/stat && me=${line%% *}; } 2>/dev/null
-  doomed=" $readiness_work " grown=yes
+  doomed=" $1 " grown=yes
   while [ "$grown" ]; do
     grown=
     for entry in /proc/[0-9]*/stat; do
       { read -r line <"$entry"; } 2>/dev/null || continue
       process=${line%% *} line=${line##*") "}
       line=${line#? } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
-      case " $$ $me $readiness_line $readiness_clock $doomed" in *" $process "*) continue ;; esac
+      case " $me $doomed" in *" $process "*) continue ;; esac
       if [ "$readiness_leader" ] && [ "$session" = "$$" ]; then
         doomed="$doomed$process "
       else
@@ -44,25 +44,25 @@ readiness_fell() {
   done
   kill -9 $doomed
 }
-readiness_leader= readiness_line= readiness_clock=
+readiness_leader=
 { read -r line </proc/$$/stat && set -- ${line##*") "} && [ "$4" = "$$" ] && readiness_leader=yes; } 2>/dev/null
 printf '\n%s\n' @TOKEN@
 printf '\n%s\n' @TOKEN@ >&2
 (
-unset readiness_leader readiness_line readiness_clock
+unset readiness_leader
 unset -f readiness_fell
 @SCRIPT@
 ) </dev/null 3<&- &
 readiness_work=$!
 exec >/dev/null 2>&1
-{ while read -r _; do :; done; readiness_fell; } <&3 &
+{ while read -r _; do :; done; readiness_fell "$$ $readiness_work"; } <&3 &
 readiness_line=$!
-{ trap 'kill "$nap"; exit' TERM; sleep @SECONDS@ & nap=$!; wait "$nap" && readiness_fell; } 3<&- &
+{ trap 'kill "$nap"; exit' TERM; sleep @SECONDS@ & nap=$!; wait "$nap" && readiness_fell "$$ $readiness_work"; } 3<&- &
 readiness_clock=$!
 wait "$readiness_work"
 readiness_status=$?
 kill "$readiness_line" "$readiness_clock"
-[ "$readiness_leader" ] && readiness_work= && readiness_fell
+[ "$readiness_leader" ] && readiness_fell ""
 exit "$readiness_status"
 } 3<&0
 """
