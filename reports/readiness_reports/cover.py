@@ -411,11 +411,12 @@ def _since(outline: Outline) -> Since | None:
         return None
     kinds = (
         ("regressed", baseline["regressed"]),
-        ("new", [each for each in baseline["new"] if _told(outline, each)]),
-        ("changed", baseline["changed"]),
         ("fixed", baseline["fixed"]),
+        ("new", [each for each in baseline["new"] if _told(outline, each)]),
+        ("changed", [each for each in baseline["changed"] if _told(outline, each)]),
         ("gone", baseline["gone"]),
     )
+    then = baseline["started_at"]
     changes: list[Change] = []
     cut: list[str] = []
     for word, ids in kinds:
@@ -438,7 +439,7 @@ def _since(outline: Outline) -> Since | None:
     if baseline["score"] is not None:
         before = f"{before}, with a score of {words.score(baseline['score'])}"
     return Since(
-        title=f"Since {words.day(baseline['started_at'])}",
+        title=f"Since {words.minute(then) if then[:10] == outline.at[:10] else words.day(then)}",
         tally=", ".join(tally),
         before=f"{before}; run {baseline['run_id']}.",
         changes=tuple(changes),
@@ -448,5 +449,6 @@ def _since(outline: Outline) -> Since | None:
 
 
 def _told(outline: Outline, finding_id: str) -> bool:
+    """Whether a change is worth a line of its own: what passes now is only counted."""
     finding = outline.findings.get(finding_id)
     return finding is not None and finding["status"] not in {"pass", "skip"}

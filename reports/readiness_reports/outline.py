@@ -15,6 +15,9 @@ from readiness_reports.standing import Weighed, weigh
 FIRST = 20
 """How many findings of one requirement that did not pass are told before the rest is folded."""
 
+LONG = 200
+"""Characters of evidence, reasoning and remedy that are worth telling only once."""
+
 LEVELS = ("declared", "tcp", "protocol", "authenticated")
 
 FIXED_ANCHORS = (
@@ -250,8 +253,14 @@ class Outline:
             remedy = reason["enable"]
         if by is not None and reason is not None and remedy == reason["enable"]:
             remedy = ""
-        detail = (finding["reasoning"], remedy, *(piece["value"] for piece in finding["evidence"]))
-        like = told_before.setdefault(detail, finding["id"]) if sum(map(len, detail)) > 200 else finding["id"]
+        why = "" if reason is None or by is not None else reason["detail"]
+        detail = (finding["reasoning"], remedy, why, *(piece["value"] for piece in finding["evidence"]))
+        size = sum(map(len, detail))
+        like = finding["id"]
+        if size > LONG:
+            like = told_before.setdefault(detail, finding["id"])
+        elif size > LONG // 4:  # worth a reference within its own requirement, not across the page
+            like = told_before.setdefault((finding["check"], *detail), finding["id"])
         repeated = like != finding["id"]
         kinds: list[str] = [finding["status"]]
         kinds += ["blocks"] if weighed.blocks else []
@@ -276,7 +285,7 @@ class Outline:
             expected=finding["expected"],
             observed=finding["observed"],
             rows=() if repeated else tuple(_row(piece, piece["label"], 1, label="") for piece in finding["evidence"]),
-            reason="" if reason is None or by is not None else reason["detail"],
+            reason="" if repeated else why,
             blocked_by=None if by is None else self.link(by),
             reasoning="" if repeated else finding["reasoning"],
             remedy=() if repeated else tuple(passages(remedy)),
@@ -311,10 +320,20 @@ class Anchors:
         return anchor
 
 
+def path_of(finding: FindingDocument) -> tuple[str, str] | None:
+    """The source and the peer of a finding about a path; ``None`` where it is about anything else."""
+    target = finding["target"]
+    source, arrow, peer = target["name"].partition("->")
+    if target["kind"] != "edge" or not arrow:
+        return None
+    return target["source"] or source, peer
+
+
 def subject(finding: FindingDocument) -> str:
     """What a finding is about, where its summary may not say so: ``exas-1: its summary``."""
     target = finding["target"]
-    about = target["source"] or (target["name"] if target["kind"] == "vm" else "")
+    way = path_of(finding)
+    about = way[0] if way is not None else target["name"] if target["kind"] in {"vm", "edge"} else ""
     return f"{about}: {finding['summary']}" if about and about not in finding["summary"] else finding["summary"]
 
 
@@ -341,12 +360,16 @@ def merged(passes: Sequence[FindingDocument]) -> tuple[Row, ...]:
 def named(alike: Sequence[FindingDocument]) -> Iterator[tuple[str, Sequence[FindingDocument]]]:
     """Name findings together: ``a, b``, and edges by their common ends, ``a, b → c:1, d:1``."""
     sources: dict[str, list[FindingDocument]] = {}
-    others = [finding for finding in alike if finding["target"]["kind"] != "edge"]
+    others: list[FindingDocument] = []
     for finding in alike:
-        if finding["target"]["kind"] == "edge":
-            sources.setdefault(finding["target"]["name"].partition("->")[2], []).append(finding)
+        way = path_of(finding)
+        if way is None:
+            others.append(finding)
+        else:
+            sources.setdefault(way[1], []).append(finding)
     if others:
-        yield ", ".join(words.arrow(finding["target"]["name"]) for finding in others), others
+        mark = "; " if any("," in finding["target"]["name"] for finding in others) else ", "
+        yield mark.join(finding["target"]["name"] for finding in others), others
     peers: dict[tuple[str, ...], list[str]] = {}
     for peer, some in sources.items():
         peers.setdefault(tuple(finding["target"]["source"] or "" for finding in some), []).append(peer)
@@ -428,36 +451,42 @@ _COMMAND = re.compile(r"^(?:\t| {2,}|\$ )")
 
 
 def passages(text: str) -> Iterator[Passage]:
-    """Split a remedy: lines in a fence, indented or after a ``$`` are commands; ````` marks code within prose."""
+    """Split a remedy into prose and commands; backticks mark code within prose.
+
+    Commands are the lines in a fence, those that are indented or follow a ``$``, and those right under a line of prose
+    that ends in a colon, up to the next line that ends a sentence.
+    """
     prose: list[str] = []
     commands: list[str] = []
-    fenced = False
+    fenced = announced = False
 
     def ended(commanded: bool) -> Iterator[Passage]:
         if commanded and any(commands):
             yield Passage(commands=_dedented(commands))
-        elif not commanded and any(line.strip() for line in prose):
-            said = " ".join(line.strip() for line in prose)
+        elif not commanded and prose:
+            said = "\n".join(prose)
             yield Passage(parts=tuple(said.split("`")) if said.count("`") % 2 == 0 else (said,))
         (commands if commanded else prose).clear()
 
     for line in text.replace("\r\n", "\n").split("\n"):
+        bare = line.strip()
         if _FENCE.match(line):
             yield from ended(fenced)
-            fenced = not fenced
+            fenced, announced = not fenced, False
         elif fenced:
             commands.append(line)
-        elif _COMMAND.match(line) and line.strip():
+        elif bare and (_COMMAND.match(line) or (announced and not bare.endswith((".", ":")))):
             yield from ended(False)
             commands.append(line.removeprefix("$ "))
-        elif not line.strip() and commands:
-            commands.append("")
-        else:
+        elif bare:
             yield from ended(True)
-            if not line.strip():
-                yield from ended(False)
-            else:
-                prose.append(line)
+            prose.append(bare)
+            announced = bare.endswith(":")
+        else:
+            announced = False
+            if commands:
+                commands.append("")
+            yield from ended(False)
     yield from ended(False)
     yield from ended(True)
 

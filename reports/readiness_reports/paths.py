@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from readiness_schemas.report import FindingDocument, StatusWord
 
 from readiness_reports import words
-from readiness_reports.outline import Link, Outline
+from readiness_reports.outline import Link, Outline, path_of
 
 COMPONENTS = {"excs": "EXCS", "exas": "EXAS", "excp": "EXCP", "exrp": "EXRP"}
 ROLES = {**COMPONENTS, "bootstrap": "bootstrap", "prometheus": "monitoring"}
@@ -123,7 +123,7 @@ class Paths:
 
 def paths(outline: Outline) -> Paths | None:
     """Read the edges of a report; ``None`` where it has none."""
-    edges = [each for each in outline.document["findings"] if each["target"]["kind"] == "edge"]
+    edges = [each for each in outline.document["findings"] if path_of(each) is not None]
     if not edges:
         return None
     machines = _machines(outline)

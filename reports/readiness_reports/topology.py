@@ -156,8 +156,8 @@ class _Sheet:
         return any(source.name == name and source.vm for source in self.paths.sources)
 
     def _worth_drawing(self, inner: Sequence[Path]) -> list[Path]:
-        """Paths to a component's own port; of those to any port only what does not pass."""
-        wanted = {(p.peer, p.ports) for p in inner if p.number}
+        """Paths to a component's own port; of those to any port only what was found wanting."""
+        wanted = {(p.peer, p.ports) for p in inner if p.status in {"fail", "warn"}}
         api = [p for p in inner if p.check.startswith("connectivity.")]
         return [p for p in inner if p in api or (p.peer, p.ports) in wanted]
 

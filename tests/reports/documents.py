@@ -221,7 +221,7 @@ def finding(
 
 
 def _parts(target: str) -> tuple[str | None, str | None, int | None]:
-    source, arrow, peer = target.rpartition("->")
+    source, arrow, peer = target.rpartition("->" if "->" in target else ",")
     host, colon, port = peer.rpartition(":")
     if not (colon and port.isdigit()):
         return source or None, peer if arrow else None, None
@@ -830,7 +830,7 @@ def _sample_findings() -> list[FindingDocument]:
                 evidence(
                     "Neighbour", "adjacent both ways, the MAC is the peer's", "both ends", "ip neigh", "protocol", ":09"
                 ),
-                kind="vm",
+                kind="edge",
             )
         )
     for a, b in pairs:

@@ -29,7 +29,9 @@ def test_anchors_are_plain_and_never_twice() -> None:
     ("text", "expected"),
     [
         ("Do it.", [("Do it.",)]),
-        ("One\nline.", [("One line.",)]),
+        ("One\nline.", [("One\nline.",)]),
+        ("Set it:\nredis-cli a\nredis-cli b\nThen look.", [("Set it:",), "redis-cli a\nredis-cli b", ("Then look.",)]),
+        ("Do this:\nSet it:\nls -l\n\nls", [("Do this:\nSet it:",), "ls -l", ("ls",)]),
         ("One.\n\nTwo.", [("One.",), ("Two.",)]),
         ("Run `ls` now.", [("Run ", "ls", " now.")]),
         ("A ` alone.", [("A ` alone.",)]),

@@ -157,3 +157,11 @@ def test_many_vms_are_drawn_in_parts() -> None:
     made = paths(Outline(wide(10, 3)))
     assert made is not None
     assert [drawing.caption for drawing in topology(made)] == ["excp-1 to excp-8", "excp-9 to excp-10"]
+
+
+def test_a_pair_is_no_path() -> None:
+    """Findings about two machines without a direction are told with the others, not drawn as a path."""
+    assert paths(Outline(document([finding("network.segment", "excs-1,exas-1")]))) is None
+    made = paths(Outline(sample()))
+    assert made is not None
+    assert not {path.check for path in made.paths.values()} & {"network.segment"}

@@ -42,7 +42,7 @@
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const { element, title, units } of topics) {
-      let any = false;
+      let any = !units.length && kind === 'all' && !who && !words.length;
       for (const unit of units) {
         if (words.length && unit.text === null) unit.text = title + ' ' + unit.part.textContent.toLowerCase();
         const fits = (kind === 'all' || unit.is.includes(kind)) && (!who || unit.owner === who) && words.every(w => unit.text.includes(w));
