@@ -24,6 +24,7 @@ MAX_ERR = 64 << 10
 _MAX_LINE = 64 << 10
 _MAX_NOISE = 1 << 20
 _KEPT_NOISE = 4 << 10
+_PATIENT = 5
 
 
 def readable(raw: bytes | str, *, limit: int = 200) -> str:
@@ -195,11 +196,15 @@ class Forbidden(Exception):
 
 
 class Slots:
-    """How many commands may run at the same time over one connection; learns when a server allows fewer."""
+    """How many commands may run at the same time over one connection; learns when a server allows fewer.
+
+    ``used``: whether a session was ever opened.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._busy = 0
+        self.used = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
@@ -237,20 +242,21 @@ class Slots:
 async def in_turn(slots: Slots, work: Callable[[], Awaitable[T]], *, name: str) -> T:
     """Do what needs a session once there is a slot, again where the machine was not ready for one more.
 
-    A refusal beside other sessions waits for one of them to end; one without others is tried once more.
+    A refusal beside other sessions waits for one of them to end. One without others is tried again after a moment,
+    once; a few times where sessions ran before, since a busy server frees the place of one that has ended late.
 
     Raises:
-        ProbeError: it was refused twice while nothing else ran.
+        ProbeError: it stays refused while nothing else runs.
     """
     alone = 0
-    while alone < 2:
+    while alone < (_PATIENT if slots.used else 2):
         await slots.take()
         try:
             return await work()
         except SessionRefused as refusal:
             if not refusal.others:
+                await asyncio.sleep(random.uniform(0.1, 0.2) * 2**alone)  # noqa: S311 (jitter)
                 alone += 1
-                await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311 (jitter)
     raise ProbeError(
         Cause.OVERLOAD,
         f"{name} opens no further session on its SSH connection",

@@ -158,6 +158,7 @@ class SshLink(Link):
         except (asyncssh.Error, OSError):
             release()
             raise lost(self._name) from None
+        self.slots.used = True
         return channel
 
     def _watched(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:

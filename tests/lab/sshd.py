@@ -119,9 +119,6 @@ class Account:
             mine.chmod(Path(path).stat().st_mode & 0o777)
             binds.append(f"mount --bind {mine} {path}")
         os.chown(folder / "home", self.uid, self.uid)
-        for parent in folder.parents:
-            if parent.stat().st_mode & 0o001 == 0:
-                parent.chmod(parent.stat().st_mode | 0o011)
         return ["unshare", "-m", "sh", "-ec", f'{"; ".join(binds)}; exec "$@"', "sh", *command]
 
 

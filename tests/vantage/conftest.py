@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,9 +19,12 @@ Open = Callable[..., AbstractAsyncContextManager[Vantages]]
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshdLab]:
-    with sshd_lab(tmp_path_factory.mktemp("sshd")) as running:
-        yield running
+def lab() -> Iterator[SshdLab]:
+    # Not below pytest's own folder: that one is closed to other accounts of this machine.
+    with TemporaryDirectory(prefix="readiness-sshd-") as folder:
+        Path(folder).chmod(0o755)
+        with sshd_lab(Path(folder)) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
