@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from readiness.model import Attestation, Owner, Waiver
 from readiness.secret import SecretRef
@@ -41,10 +43,14 @@ from readiness.site.declared import (
 from readiness.site.document import MAX_BYTES, Flaw, Node, read_document
 from readiness.site.page import PAGES
 from readiness.site.problems import Problem, SiteFileError
+from readiness.site.recorded import Setting, laid_over, tree
 from readiness.site.validate import Json, Validation
 from readiness.vantage import HostAccess, JumpAccess, Limits
 
-__all__ = ["Problem", "SiteFileError", "load_site"]
+if TYPE_CHECKING:
+    from readiness_schemas.report import SiteDocument
+
+__all__ = ["Problem", "SiteFileError", "load_declared", "load_site"]
 
 COMPONENT_PORTS: Mapping[Role, int] = {Role.EXCS: 3640, Role.EXAS: 3630, Role.EXCP: 3650}
 """The ports that the page gives each component; EXRP's is not published."""
@@ -56,14 +62,22 @@ SIP_SERVER_PORT = 8000
 ROLE_NAME = "EX Integration"
 
 
-def load_site(path: Path, *, known_checks: Collection[str] | None = None, files: bool = True) -> Site:
+def load_site(
+    path: Path,
+    *,
+    known_checks: Collection[str] | None = None,
+    files: bool = True,
+    settings: Sequence[Setting] = (),
+) -> Site:
     """Read, check and understand a site file.
 
     ``known_checks`` are the ids that attestations and waivers may name (any where it is ``None``); with ``files``
-    unset, certificates that the file names need not be there.
+    unset, certificates that the file names need not be there. ``settings`` are laid over the file before it is
+    checked; the site's digest is then that of what it declares, no file's.
 
     Raises:
         SiteFileError: with every problem of the file, each with its line and column.
+        Unsettable: a setting has no place in it.
     """
     try:
         with path.open("rb") as file:
@@ -80,14 +94,30 @@ def load_site(path: Path, *, known_checks: Collection[str] | None = None, files:
         )
         raise SiteFileError((problem,)) from None
     root, flaws = read_document(data)
-    return _site(root, flaws, path, hashlib.sha256(data).hexdigest(), known_checks, files)
+    if settings and root is not None:
+        root = laid_over(root, settings)
+    return _site(root, flaws, path, None if settings else hashlib.sha256(data).hexdigest(), known_checks, files)
+
+
+def load_declared(site: SiteDocument, *, path: Path, settings: Sequence[Setting] = ()) -> Site:
+    """Understand the site file that a report has kept, with ``settings`` laid over it.
+
+    ``path`` names the report where a problem has to be told, and stands for the site file's place: files that it
+    names need not be there. Checks that attestations and waivers name need not be known.
+
+    Raises:
+        SiteFileError: with every problem of what was kept or set.
+        Unsettable: a setting has no place in it, or what was kept is no site file.
+    """
+    root = laid_over(tree(site["declared"]), settings)
+    return _site(root, (), path, None if settings else site["digest"], None, files=False)
 
 
 def _site(
     root: Node | None,
     flaws: tuple[Flaw, ...],
     path: Path,
-    digest: str,
+    digest: str | None,
     known_checks: Collection[str] | None,
     files: bool,
 ) -> Site:
@@ -99,7 +129,12 @@ def _site(
     if validation.problems:
         raise SiteFileError(tuple(validation.problems))
     assert isinstance(declared, dict)
-    return _Build(declared, base).site(path, digest)
+    return _Build(declared, base).site(path, digest or _digest(declared))
+
+
+def _digest(declared: Json) -> str:
+    """The digest of what no file says: SHA-256 over its JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
 
 def slug(name: str) -> str:
