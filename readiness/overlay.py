@@ -19,7 +19,19 @@ SOON = timedelta(days=30)
 class Notice:
     """Something that the reader must be told aloud."""
 
-    kind: Literal["expired", "not_yet", "unmatched", "unneeded", "refused", "expiring", "secret", "incomplete"]
+    kind: Literal[
+        "expired",
+        "not_yet",
+        "unmatched",
+        "unneeded",
+        "refused",
+        "expiring",
+        "secret",
+        "incomplete",
+        "rejudged",
+        "assumed",
+        "rebuilt",
+    ]
     text: str
 
 
