@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from readiness.probes.tcp import AddressPath, Icmp, PathState, TcpPath
+from readiness.probes.tcp import AddressPath, Icmp, PathState, PathVerdict, TcpPath
 from readiness.site import EdgeTarget
 
 
@@ -106,11 +106,23 @@ def _refused(on: Subject) -> Words:
 
 def _filtered(on: Subject) -> Words:
     return Words(
-        summary=f"{on.cannot}: no answer comes back, as from behind a firewall that drops the connection.",
-        reasoning="Every attempt went unanswered, while the VM itself answered the audit all the time. A host without "
-        "the service would have refused; silence is left by a packet filter, or by a host that is down.",
+        summary=f"{on.cannot}: nothing answers, as when a firewall drops the connection.",
+        reasoning=f"Every attempt went unanswered, while the VM itself answered the audit all the time. {_silence(on)}",
         job=f"Let {on.vm} through to {on.peer} at {on.target.peer}",
         remedy=on.retry(_request(on)),
+    )
+
+
+def _silence(on: Subject) -> str:
+    """What silence means, where another port of the same host was tried beside it."""
+    control = on.path.deciding.control if on.path.deciding is not None else None
+    if control is not None and control.verdict is PathVerdict.REFUSED:
+        return (
+            f"Port {on.path.control_port} of the same host refused at once, so the host is up and a packet filter "
+            f"keeps {on.vm} from this very port."
+        )
+    return (
+        "A host without the service would have refused; silence is left by a packet filter, or by a host that is down."
     )
 
 

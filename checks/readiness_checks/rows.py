@@ -35,10 +35,7 @@ SECTION = "Connectivity table"
 VALID_FOR = timedelta(days=7)
 COMPONENTS = (Role.EXCS, Role.EXAS, Role.EXCP)
 
-HOST_PATH = (
-    "This is the host process path: the traffic of a container passes the VM's forwarding rules instead, "
-    "which no connect from the host can show."
-)
+HOST_PATH = "This is the host process path: a container's traffic passes the VM's forwarding rules as well, which it cannot show."
 """What every row has to say of its own limits."""
 
 PROOF = (
@@ -451,7 +448,9 @@ def _evidence(target: EdgeTarget, path: TcpPath) -> tuple[Evidence, ...]:
 
 
 def _after(tried: AddressPath) -> str:
-    """The times of attempts that did not open; those that did are told already."""
+    """The times of attempts that were turned away; the others are told already."""
+    if tried.state is PathState.FILTERED:
+        return ""
     times = [shown_ms(attempt.ms) for attempt in tried.failed if attempt.ms is not None]
     return f" (after {', '.join(times)})" if times else ""
 

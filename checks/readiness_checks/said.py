@@ -150,10 +150,10 @@ def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
     """Whether a host of Genesys Cloud answers the VM over verified TLS, by the direct way."""
     if isinstance(answer.direct, HttpRefusal):
         return _refusing(target, answer, answer.direct)
-    private = " with the declared CA" if answer.interception is Interception.INTERCEPTED else ""
+    private = " with the declared CA file" if answer.interception is Interception.INTERCEPTED else ""
     return Said(
         use=Use.USABLE,
-        words=f"answers over verified TLS{private}",
+        words=f"answers over TLS, verified{private}",
         proves="TLS was verified for the host's own name and an answer in HTTP came back through this very VM.",
         came_through=True,
         evidence=(

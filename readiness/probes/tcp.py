@@ -18,6 +18,22 @@ from readiness.probe import Probe
 from readiness.vantage import Dial, Dialled, Limits, PathVerdict, Resolution, Vantage, Vantages
 from readiness.vantage.prober import Engine
 
+__all__ = [
+    "AddressPath",
+    "DialTcp",
+    "Icmp",
+    "Latency",
+    "MeasureLatency",
+    "PathState",
+    "PathVerdict",
+    "TcpPath",
+    "control_port",
+    "percentile",
+    "shown_ms",
+    "spoken",
+    "state_of",
+]
+
 MOST_ADDRESSES = 8
 """Addresses of one name that are dialled; a name with more is shown with the rest undialled."""
 

@@ -391,7 +391,7 @@ STATES: dict[str, tuple[TcpPath, Outcome, Lane | None, str]] = {
         path(at(*(dialled("timeout", ms=5000.0),) * 3)),
         Outcome.MISSED,
         Lane.FIREWALL,
-        "no answer comes back",
+        "nothing answers",
     ),
     "rejected on the way": (
         path(at(*(dialled("no_route", icmp="3/13@10.10.1.1"),) * 3)),
@@ -475,6 +475,15 @@ def test_a_firewall_request_names_what_failed_and_not_what_works() -> None:
     judgement = ReachesConfigDb().judge(db_edge(), STATES["mixed"][0])
     assert "10.10.1.11 (excs-1)  ->  10.20.0.6  port 5432" in judgement.remedy
     assert "->  10.20.0.5" not in judgement.remedy
+
+
+def test_a_closed_port_beside_a_silent_one_shows_that_the_host_is_up() -> None:
+    """Where the control port refuses and the service's is silent, it is a filter and not a dead host."""
+    silence = (dialled("timeout", ms=5000.0),) * 3
+    found = path(at(*silence, control=dialled("refused")), host="stat1.acme.example", port=2060)
+    assert "the host is up" in ReachesPrimaryStatServer().judge(stat_edge(), found).reasoning
+    found = path(at(*silence, control=dialled("timeout")), host="stat1.acme.example", port=2060)
+    assert "a host that is down" in ReachesPrimaryStatServer().judge(stat_edge(), found).reasoning
 
 
 @pytest.mark.parametrize(
