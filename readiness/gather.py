@@ -15,7 +15,7 @@ from readiness.host_script import compose, split
 from readiness.model import Cause, Observation, ProbeError, Reason, Unread
 from readiness.plan import Plan
 from readiness.probe import HostProbe, Probe
-from readiness.vantage import Vantages
+from readiness.vantage import Limits, Vantages
 
 log = logging.getLogger("readiness")
 
@@ -137,7 +137,7 @@ class _Asking:
 
     async def _ask(self, probe: Probe[object]) -> None:
         async def read() -> None:
-            limit = probe.limit(self.vantages.limits)
+            limit = limit_of(probe, self.vantages.limits)
             if len(probe.vantages) == 1:
                 await self._reach(probe.vantages[0])
             else:
@@ -154,7 +154,7 @@ class _Asking:
 
         self._begin(probe)
         self.on_event(ProbeEvent(probe, "asked"))
-        reason = await self._caught(read(), what=probe.describe(), limit=probe.limit(self.vantages.limits))
+        reason = await self._caught(read(), what=probe.describe(), limit=limit_of(probe, self.vantages.limits))
         if reason is not None:
             self._answer(probe, reason=reason)
 
@@ -229,6 +229,11 @@ class _Asking:
             self.hosts.setdefault(name, _unfinished(ended, deadline))
         readings = {probe: _reading(probe, answer) for probe, answer in self.answers.items()}
         return Gathered(readings, self.hosts, ended)
+
+
+def limit_of(probe: Probe[object], limits: Limits) -> float:
+    """Seconds that a question is given once its machine is connected: its own limit, and never more than any may."""
+    return min(probe.limit(limits), limits.question)
 
 
 def _reading(probe: Probe[object], answer: _Answer) -> Reading:

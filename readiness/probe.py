@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from readiness.model import Cause, ProbeError, Unread
+from readiness.secret import SecretRef
 from readiness.vantage import Limits, Vantages
 
 FactT_co = TypeVar("FactT_co", covariant=True)
@@ -56,9 +58,11 @@ class Probe(ABC, Generic[FactT_co]):
 
     @property
     def key(self) -> str:
-        """The question as stable text, the same from run to run while the site names the same things."""
-        given = ", ".join(f"{f.name}={getattr(self, f.name)!s}" for f in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({given})"
+        """The question as stable text, the same from run to run while the site names the same things.
+
+        Of a file it has the name alone: where a site file lies makes no other question.
+        """
+        return _plain(self)
 
     @property
     def id(self) -> str:
@@ -129,3 +133,18 @@ class HostProbe(Probe[FactT_co]):
     def recorded(output: str, status: int) -> str:
         """The response that stands for this output and exit status."""
         return f"{output}\n[exit {status}]"
+
+
+def _plain(value: object) -> str:
+    match value:
+        case Path():
+            return value.name
+        case SecretRef(file=Path() as file):
+            return f"file:{file.name}"
+        case tuple():
+            return f"({', '.join(_plain(item) for item in value)})"
+        case _ if is_dataclass(value) and type(value).__str__ is object.__str__:
+            given = ", ".join(f"{field.name}={_plain(getattr(value, field.name))}" for field in fields(value))
+            return f"{type(value).__name__}({given})"
+        case _:
+            return str(value)

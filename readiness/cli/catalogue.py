@@ -14,6 +14,7 @@ import typer
 from readiness_reports.as_text import MARKS, STYLES, clean
 
 from readiness.cli.console import complain, console, load, pack
+from readiness.gather import limit_of
 from readiness.model import Requirement, Status
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
@@ -80,9 +81,8 @@ def _ssh(host: str, port: int | None, user: str | None) -> str:
 def longest(planned: Plan) -> float:
     """Seconds after which an audit ends at the latest: the longest chain of named limits."""
     limits = planned.site.limits
-    chains = [limits.ssh + max(limits.script, 0)] if planned.scripts else [0.0]
-    chains += [limits.ssh + probe.limit(limits) for probe in planned.probes if not isinstance(probe, HostProbe)]
-    return max(chains)
+    asked = [limit_of(probe, limits) for probe in planned.probes if not isinstance(probe, HostProbe)]
+    return limits.ssh + max([limits.script if planned.scripts else 0.0, *asked])
 
 
 def _document(planned: Plan, rows: Sequence[Row]) -> dict[str, object]:

@@ -29,6 +29,11 @@ class Limits:
     connect: float = 5.0
     conversation: float = 15.0
 
+    @property
+    def question(self) -> float:
+        """Seconds that one question may take whatever it does: a look-up, a connect and a conversation in a row."""
+        return 2 * self.conversation + self.connect
+
 
 @dataclass(frozen=True, kw_only=True)
 class JumpAccess:
