@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from readiness_schemas.report import StatusWord
+from readiness_schemas.report import JobDocument, StatusWord
 
 from readiness_reports import words
 from readiness_reports.outline import Link, Outline, subject
@@ -81,7 +82,7 @@ class Change:
     link: Link
     check: str
     loud: bool
-    late: bool
+    late: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,8 @@ class Since:
     tally: str
     before: str
     changes: tuple[Change, ...]
-    hidden: int
     more: str
+    hidden: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,41 +119,82 @@ class Cover:
     for_signing: bool
 
 
-PAPER_LINES = 5
-"""Risks, and changes, that the first sheet of paper has room for."""
+SHEET = 31.0
+"""Lines between the figures and the signatures of the first sheet of paper."""
 
-PAPER_JOBS = 12
-"""Jobs that the first sheet of paper has room for; up to two more are squeezed in."""
+LEAST = 9.0
+"""Lines of it that are kept for the jobs, and for risks and changes, however many the others are."""
 
 
 def cover(outline: Outline) -> Cover:
     document = outline.document
     total = sum(len(group["jobs"]) for group in document["blockers"])
-    late_from = total if total <= PAPER_JOBS + 2 else PAPER_JOBS
     ids = {each for group in document["blockers"] for job in group["jobs"] for each in job["findings"]}
     settled = len({each.partition("[")[0] for each in ids})
     settle = "settles" if total == 1 else "settle"
     jobs = f"{words.count(total, 'job')} {settle} {words.count(settled, 'requirement')}" if total else ""
     earliest = document["earliest_ready"]
-    risks = list(_risks(outline))
+    alarms, risks, since = tuple(_alarms(outline)), list(_risks(outline)), _since(outline)
+    changes = () if since is None else since.changes
+    beside = bool(risks) and since is not None
+    room = SHEET - sum(_lines(alarm.text, 62) for alarm in alarms)
+    grouped = [[_job_lines(job) for job in group["jobs"]] for group in document["blockers"]]
+    sizes = [size for group in grouped for size in group]
+    owners = sum(max(0.0, 2 - sum(group)) + 0.5 for group in grouped)
+    risk_sizes = [_risk_lines(risk, 48 if beside else 105) for risk in risks]
+    change_sizes = [_lines(change.link.text, 42 if beside else 95) + 0.3 for change in changes]
+    below = min(max(sum(risk_sizes), sum(change_sizes) + 2), max(LEAST, room - sum(sizes) - owners))
+    fitting = _fitting(sizes, max(LEAST, room - below - owners))
+    some = _fitting(risk_sizes, below)
+    if since is not None:
+        those = _fitting(change_sizes, below - 2)
+        since = replace(
+            since,
+            changes=tuple(replace(change, late=index >= those) for index, change in enumerate(changes)),
+            hidden=len(changes) - those,
+        )
     return Cover(
         title=document["site"]["name"],
         verdict=words.VERDICTS[document["verdict"]],
         shape=words.VERDICT_SHAPES[document["verdict"]],
         lead=lead(outline),
         date="" if earliest is None else words.long_day(earliest),
-        alarms=tuple(_alarms(outline)),
+        alarms=alarms,
         facts=tuple(_facts(outline)),
         figures=tuple(_figures(outline)),
-        groups=tuple(_groups(outline, late_from)),
+        groups=tuple(_groups(outline, fitting)),
         jobs=jobs,
-        hidden_jobs=total - late_from,
+        hidden_jobs=total - fitting,
         nothing_blocks=_nothing_blocks(outline),
-        risks=tuple(replace(risk, late=index >= PAPER_LINES) for index, risk in enumerate(risks)),
-        hidden_risks=max(0, len(risks) - PAPER_LINES),
-        since=_since(outline),
+        risks=tuple(replace(risk, late=index >= some) for index, risk in enumerate(risks)),
+        hidden_risks=len(risks) - some,
+        since=since,
         for_signing=document["run"]["rejudged_from"] is None,
     )
+
+
+def _fitting(sizes: Sequence[float], room: float) -> int:
+    """How many of these, from the first on, fit in so many lines; at least one, if there is any."""
+    used = 0.0
+    for index, size in enumerate(sizes):
+        used += size
+        if used > room and index > 0:
+            return index
+    return len(sizes)
+
+
+def _lines(text: str, width: int) -> float:
+    return max(1.0, math.ceil(len(text) / width))
+
+
+def _job_lines(job: JobDocument) -> float:
+    checks = list(dict.fromkeys(each.partition("[")[0] for each in job["findings"]))
+    return max(_lines(job["text"], 64), 0.8 * _lines(", ".join(checks[:5]), 36))
+
+
+def _risk_lines(risk: Risk, width: int) -> float:
+    said = f"{risk.text} {risk.reason} {risk.by}; {', '.join(link.text for link in risk.links)} {risk.end}"
+    return _lines(said, width) + 0.3
 
 
 def lead(outline: Outline) -> str:
@@ -428,7 +470,6 @@ def _since(outline: Outline) -> Since | None:
                     link=outline.link(finding_id, None if finding is None else subject(finding)),
                     check="" if finding is None else finding["check"],
                     loud=word == "regressed",
-                    late=len(changes) >= PAPER_LINES,
                 )
             )
         if len(ids) > SOME:
@@ -443,7 +484,6 @@ def _since(outline: Outline) -> Since | None:
         tally=", ".join(tally),
         before=f"{before}; run {baseline['run_id']}.",
         changes=tuple(changes),
-        hidden=max(0, len(changes) - PAPER_LINES),
         more=f"And {words.joined(cut)}, marked in the findings." if cut else "",
     )
 

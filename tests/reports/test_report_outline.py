@@ -215,12 +215,22 @@ def test_the_latest_date_stands_first() -> None:
     assert page.figures[2].note == "the site file has no lead time for Engage"
 
 
-@pytest.mark.parametrize(("jobs", "late"), [(3, 0), (14, 0), (15, 3), (40, 28)])
+@pytest.mark.parametrize(("jobs", "late"), [(0, 0), (3, 0), (20, 0), (40, 12), (300, 272)])
 def test_the_first_sheet_has_room_for_so_many_jobs(jobs: int, late: int) -> None:
-    """Above fourteen jobs paper shows twelve and says how many more there are."""
-    page = cover(Outline(document([finding("vm.os", "excs-1", "fail")], blockers=[group("dba", "2026-11-30", jobs)])))
+    """Where the first sheet is full, paper says how many more jobs there are; the screen shows them all."""
+    blockers = [group("dba", "2026-11-30", jobs)] if jobs else []
+    page = cover(Outline(document([finding("vm.os", "excs-1", "fail")], blockers=blockers)))
     assert page.hidden_jobs == late
     assert sum(job.late for each in page.groups for job in each.jobs) == late
+
+
+def test_long_jobs_take_more_room() -> None:
+    """Jobs, risks and changes share the sheet by their length; each keeps some of it."""
+    page = cover(Outline(hostile(300)))
+    shown = [risk for risk in page.risks if not risk.late]
+    assert 1 <= len(shown) < len(page.risks)
+    assert page.hidden_risks == len(page.risks) - len(shown)
+    assert any(not job.late for each in page.groups for job in each.jobs)
 
 
 def test_risks_and_statements_name_who_answers_for_them() -> None:
