@@ -35,7 +35,7 @@ SECTION = "Connectivity table"
 VALID_FOR = timedelta(days=7)
 COMPONENTS = (Role.EXCS, Role.EXAS, Role.EXCP)
 
-HOST_PATH = "Seen on the host process path: a container's traffic also passes the VM's forwarding rules, which this cannot show."
+HOST_PATH = "Seen on the host process path: a container's traffic also passes the VM's forwarding rules, untested here."
 """What every row has to say of its own limits."""
 
 PROOF = (
