@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from readiness.plan import AnyCheck
+from readiness_checks.bootstrap import DockerThere, LinuxThere, PipThere, RecentPython, SshToVms
 from readiness_checks.connectivity import (
     ExasReachable,
     ExcpReachable,
@@ -42,6 +43,17 @@ from readiness_checks.redis import (
 from readiness_checks.redis_beyond import RedisNear, RedisNeverEvicts, RedisSecured
 from readiness_checks.redis_place import RedisOutsideDocker
 from readiness_checks.registry import RegistryImages, RegistryReachable, RegistryTrustedByVms
+from readiness_checks.vm import (
+    ComposeThere,
+    DockerEngine,
+    OneComponentEach,
+    PortFree,
+    RecentKernel,
+    RolesPlanned,
+    SixtyFourBitLinux,
+)
+from readiness_checks.vm_size import EnoughCpu, EnoughDisk, EnoughMemory
+from readiness_checks.vm_time import ClockOffset, TimeSynchronised
 
 PACK: tuple[type[AnyCheck], ...] = (
     # Before anything else
@@ -63,6 +75,19 @@ PACK: tuple[type[AnyCheck], ...] = (
     RegistryReachable,
     RegistryImages,
     RegistryTrustedByVms,
+    # Virtual Machines for the EXEC Components
+    RolesPlanned,
+    OneComponentEach,
+    SixtyFourBitLinux,
+    RecentKernel,
+    EnoughCpu,
+    EnoughMemory,
+    EnoughDisk,
+    DockerEngine,
+    ComposeThere,
+    TimeSynchronised,
+    ClockOffset,
+    PortFree,
     # Virtual Machines: their network
     OneSegment,
     Interconnect,
@@ -81,6 +106,12 @@ PACK: tuple[type[AnyCheck], ...] = (
     ReachesLogging,
     ReachesGenesysCloud,
     ReachesRegistry,
+    # Bootstrap Virtual Machine
+    LinuxThere,
+    DockerThere,
+    RecentPython,
+    PipThere,
+    SshToVms,
     # Genesys Cloud EX Organization
     OrganizationPlanned,
     OAuthClientWorks,

@@ -229,6 +229,8 @@ def _line(text: str) -> str:
 
 _COMPOSE = re.compile(r"(?:Docker Compose|docker-compose) version:? v?(\d[^\s,]*)", re.IGNORECASE)
 
+_NO_PLUGIN = re.compile(r"is not a docker command|unknown (?:shorthand )?(?:flag|command)|unrecognized command")
+
 
 @dataclass(frozen=True)
 class Compose:
@@ -252,12 +254,19 @@ ask 'docker compose' docker compose version || ask docker-compose docker-compose
 
     def understand(self, output: str, status: int) -> Compose:
         found = parts(output)
-        plugin = found.get("docker compose")
-        if plugin is None:
-            raise ProbeError(Cause.PARSE, "the compose section holds no answer")
         for command in ("docker compose", "docker-compose"):
             part = found.get(command)
             version = _COMPOSE.search(part.text) if part is not None and part.answered else None
             if version is not None:
                 return Compose(command, version[1])
+        plugin, standalone = found.get("docker compose"), found.get("docker-compose")
+        if plugin is None or standalone is None:
+            raise ProbeError(Cause.PARSE, "the compose section breaks off")
+        for part in (plugin, standalone):
+            if part.status is not None and not _NO_PLUGIN.search(part.text):
+                raise ProbeError(
+                    Cause.PARSE,
+                    f"the command that should run Compose files does not run: {_line(part.text)}",
+                    enable="Run `docker compose version` as the audit's user there and mend what it says.",
+                )
         return Compose("", "", _line(plugin.text))

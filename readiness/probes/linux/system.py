@@ -50,8 +50,11 @@ class System:
         return numbers(self.kernel)
 
     @property
-    def kernel_bits(self) -> int:
-        return 64 if "64" in self.machine or self.machine == "s390x" else 32
+    def kernel_bits(self) -> int | None:
+        """The width that the kernel's word for its machine stands for; ``None`` for a word that is not known."""
+        if "64" in self.machine or self.machine == "s390x":
+            return 64
+        return 32 if re.fullmatch(r"i[3-6]86|armv[5-8].*|ppc|s390|mips(el)?", self.machine) else None
 
 
 @dataclass(frozen=True)
