@@ -215,7 +215,12 @@ def lead(outline: Outline) -> str:
                 f"Every mandatory requirement is met or settled, with exceptions: {words.joined(_exceptions(outline))}."
             )
         case _:
-            return "Every requirement of the page that applies to this site is met, with evidence from this run."
+            coverage = document["coverage"]
+            stated = f", {coverage['attested']} by a person's statement" if coverage["attested"] else ""
+            return (
+                "Every requirement of the page that applies to this site is met: "
+                f"{coverage['proven']} by evidence from this run{stated}."
+            )
 
 
 def _mandatory(amount: int) -> str:
