@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
-from typing import Literal, cast
+from typing import Literal
 
 from readiness_schemas.report import (
     AttestationDocument,
     BaselineDocument,
     BlockerDocument,
-    ChangeWord,
     CountsDocument,
     EvidenceDocument,
     FindingDocument,
@@ -32,7 +31,7 @@ from readiness_schemas.report import (
     WaiverDocument,
 )
 
-from readiness.compare import Seen, compare
+from readiness.compare import Comparison, Kind, Side, compare_runs
 from readiness.gather import Gathered, Reading
 from readiness.model import (
     Attestation,
@@ -92,7 +91,14 @@ def assemble(
     complete = run.gathered.ended == "complete"
     points = score(standings)
     covered = coverage([(requirement, of[requirement.id]) for requirement in plan.requirements])
-    changes, compared = _compare(findings, baseline)
+    told = [_finding(finding) for finding in findings]
+    observations = _observations(run.gathered.readings.values())
+    compared = None
+    if baseline is not None:
+        comparison = compare_runs(Side(baseline["findings"], baseline["observations"]), Side(told, observations))
+        _mark_changes(told, comparison)
+        compared = _compared(comparison, baseline)
+        said = (*said, *_rebuilt(comparison, baseline))
     blockers = _blockers(findings, site, run.started_at.date())
     earliest = _earliest(blockers)
     return ReportDocument(
@@ -124,8 +130,8 @@ def assemble(
             )
             for each in standings
         ],
-        findings=[_finding(finding, changes.get(finding.id)) for finding in findings],
-        observations=_observations(run.gathered.readings.values()),
+        findings=told,
+        observations=observations,
         blockers=blockers,
         earliest_ready=earliest,
         notices=[
@@ -295,7 +301,7 @@ def _counts(findings: Sequence[Finding]) -> CountsDocument:
     }
 
 
-def _finding(finding: Finding, change: str | None) -> FindingDocument:
+def _finding(finding: Finding) -> FindingDocument:
     judgement = finding.judgement
     return FindingDocument(
         id=finding.id,
@@ -325,7 +331,7 @@ def _finding(finding: Finding, change: str | None) -> FindingDocument:
         valid_until=None if finding.valid_until is None else _stamp(finding.valid_until),
         attestation=None if finding.attestation is None else _attestation(finding.attestation),
         waiver=None if finding.waiver is None else _waiver(finding.waiver),
-        change=cast("ChangeWord | None", change),
+        change=None,
     )
 
 
@@ -397,30 +403,40 @@ def _incomplete(plan: Plan, run: Run) -> tuple[Notice, ...]:
     return tuple(said)
 
 
-def _compare(
-    findings: Sequence[Finding], baseline: ReportDocument | None
-) -> tuple[Mapping[str, str], BaselineDocument | None]:
-    if baseline is None:
-        return {}, None
-    before = {each["id"]: Seen(each["status"], each["observed"]) for each in baseline["findings"]}
-    after = {finding.id: Seen(finding.status.value, finding.judgement.observed) for finding in findings}
-    changes, gone = compare(before, after)
+def _mark_changes(findings: Sequence[FindingDocument], comparison: Comparison) -> None:
+    changes = {step.id: step.change for step in comparison.steps}
+    for finding in findings:
+        change = changes[finding["id"]]
+        finding["change"] = None if change is None else change.value
 
-    def those(kind: str) -> list[str]:
-        return [finding for finding, change in changes.items() if change.value == kind]
 
-    document = BaselineDocument(
+def _compared(comparison: Comparison, baseline: ReportDocument) -> BaselineDocument:
+    def those(kind: Kind) -> list[str]:
+        return [step.id for step in comparison.of(kind)]
+
+    return BaselineDocument(
         run_id=baseline["run"]["id"],
         started_at=baseline["run"]["started_at"],
         score=baseline["score"]["value"],
         verdict=baseline["verdict"],
-        fixed=those("fixed"),
-        regressed=those("regressed"),
-        new=those("new"),
-        gone=list(gone),
-        changed=those("changed"),
+        fixed=those(Kind.FIXED),
+        regressed=those(Kind.REGRESSED),
+        new=those(Kind.NEW),
+        gone=those(Kind.GONE),
+        changed=those(Kind.CHANGED),
     )
-    return {finding: change.value for finding, change in changes.items()}, document
+
+
+def _rebuilt(comparison: Comparison, baseline: ReportDocument) -> tuple[Notice, ...]:
+    since = baseline["run"]["started_at"][:10]
+    return tuple(
+        Notice(
+            "rebuilt",
+            f"{machine.name} is not the machine that it was in the run of {since}: {machine.why}. "
+            "What passed there before counts for nothing; its findings stand on this run alone.",
+        )
+        for machine in comparison.rebuilt
+    )
 
 
 def _blockers(findings: Sequence[Finding], site: Site, today: date) -> list[BlockerDocument]:
