@@ -60,8 +60,7 @@ async def open_vantages(
 
 
 def quieten() -> None:
-    """Keep the SSH library's own log out of everybody's way: it repeats what servers say, unread and uncut."""
+    """Switch the SSH library's own log off: it repeats what servers and tools say, unread and uncut."""
     logger = logging.getLogger("asyncssh")
     logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.CRITICAL + 1)

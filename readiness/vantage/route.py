@@ -129,7 +129,7 @@ async def _hop(
     if depth > _MOST_HOPS:
         raise ValueError(f"its ProxyJump lines lead through more than {_MOST_HOPS} hosts")
     options = await asyncssh.SSHClientConnectionOptions.construct(
-        host=host, port=port or (), username=user or (), client_keys=None, agent_forwarding=False
+        config=(), host=host, port=port or (), username=user or (), client_keys=None, agent_forwarding=False
     )
     config = options.config
     if through is None and isinstance(options.tunnel, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -202,8 +203,14 @@ class SshdLab:
             log=log,
             user=account.name if account is not None else getpass.getuser(),
         )
-        _await(port, process, log)
+        _await(process, log)
         return server
+
+    def reload(self, server: Sshd) -> None:
+        """Have one read its files again."""
+        process = next(process for process in self._running if str(server.folder) in " ".join(map(str, process.args)))
+        process.send_signal(signal.SIGHUP)
+        _await(process, server.log, listening=server.said("Server listening") + 1)
 
     def stop(self) -> None:
         for process in self._running:
@@ -212,14 +219,13 @@ class SshdLab:
             process.wait()
 
 
-def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await(process: subprocess.Popen[bytes], log: Path, *, listening: int = 1) -> None:
     until = time.monotonic() + _START
     while time.monotonic() < until:
         if process.poll() is not None:
             break
-        with socket.socket() as trial:
-            if trial.connect_ex((LOOPBACK, port)) == 0:
-                return
+        if log.read_text(errors="replace").count("Server listening") >= listening:
+            return
         time.sleep(0.01)
     pytest.fail(f"sshd did not start: {log.read_text(errors='replace')}")
 
