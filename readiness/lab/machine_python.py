@@ -57,7 +57,14 @@ class LabSocket(REAL_SOCKET):
             real = self.lab_real(address)
         except OSError as error:
             return error.errno or errno.EINVAL
-        return super().connect_ex(real)
+        if self.gettimeout() != 0 or real == tuple(ROUTES["hole"]):
+            return super().connect_ex(real)
+        # Loopback answers at once. Waiting for that here keeps this machine's other work, which no lab of real
+        # machines would have, out of the time that a prober measures.
+        self.settimeout(0.3)
+        status = super().connect_ex(real)
+        self.settimeout(0)
+        return errno.EINPROGRESS if status == errno.EAGAIN else status
 
     def lab_real(self, address: Any) -> Any:
         """Where a connect to a virtual address really goes.
