@@ -41,6 +41,7 @@ from readiness.model import (
     Judgement,
     Level,
     Obligation,
+    Outcome,
     Owner,
     Reason,
     Requirement,
@@ -144,10 +145,7 @@ def assemble(
 def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: datetime, site: Site) -> Finding:
     """Make the finding of one instance; a crash of its check is an ``unknown`` that says so."""
     read = [readings[probe] for probe in instance.probes]
-    if instance.settled is not None:
-        judgement = instance.settled
-    else:
-        judgement = _judged(instance, [reading.fact for reading in read])
+    judgement = _judged(instance, [reading.fact for reading in read])
     requirement = instance.check.requirement
     starts = [reading.observation.started_at for reading in read]
     ends = [reading.observation.started_at + timedelta(seconds=reading.observation.duration_s) for reading in read]
@@ -173,7 +171,7 @@ def _judged(instance: Instance, facts: Sequence[object]) -> Judgement:
         if isinstance(fact, Unread) and not isinstance(need, Attempt):
             return _unread(need, fact)
     try:
-        return instance.check.judge(instance.target, *facts)
+        return _grounded(instance.settled or instance.check.judge(instance.target, *facts))
     except Exception as error:
         log.debug("crash while judging %s", instance.id, exc_info=error)
         return Judgement.unknown(
@@ -182,6 +180,13 @@ def _judged(instance: Instance, facts: Sequence[object]) -> Judgement:
             f"{type(error).__name__}: {str(error)[:300]}",
             enable="This is a defect of readiness: report it with the finding's id.",
         )
+
+
+def _grounded(judgement: Judgement) -> Judgement:
+    """Let nothing pass or fail without evidence, whatever a check says."""
+    if judgement.outcome in {Outcome.MET, Outcome.MISSED} and not judgement.evidence:
+        raise ValueError("the check drew a conclusion without evidence")
+    return judgement
 
 
 def _unread(need: Probe[object], fact: Unread) -> Judgement:
@@ -303,7 +308,7 @@ def _counts(findings: Sequence[Finding]) -> CountsDocument:
 
 def _finding(finding: Finding) -> FindingDocument:
     judgement = finding.judgement
-    return FindingDocument(
+    document = FindingDocument(
         id=finding.id,
         check=finding.requirement.id,
         target={
@@ -333,6 +338,9 @@ def _finding(finding: Finding) -> FindingDocument:
         waiver=None if finding.waiver is None else _waiver(finding.waiver),
         change=None,
     )
+    if judgement.figures:
+        document["figures"] = dict(judgement.figures)
+    return document
 
 
 def _evidence(piece: Evidence) -> EvidenceDocument:

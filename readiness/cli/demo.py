@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from readiness_reports import as_text
+from readiness_reports import as_text, words
 from readiness_schemas.report import ReportDocument
 
 from readiness.cli.audit import watched, write
@@ -68,25 +68,20 @@ def _compared(before: ReportDocument, after: ReportDocument) -> None:
     assert baseline is not None
     _say()
     _say("What changed")
-    for word in ("fixed", "regressed", "new", "gone"):
-        for finding in baseline[word]:
+    for kind in ("fixed", "regressed", "new", "gone"):
+        for finding in baseline[kind]:
             was, now = _status(before, finding), _status(after, finding)
-            _say(f"  {word:<10}{finding}: {was} -> {now}")
+            _say(f"  {kind:<10}{finding}: {was} -> {now}")
     _say(f"  {_standing(before)}  ->  {_standing(after)}")
 
 
 def _standing(document: ReportDocument) -> str:
-    return f"{as_text.VERDICTS[document['verdict']][0]}, score {_score(document)}"
+    return f"{words.VERDICTS[document['verdict']]}, score {words.score(document['score']['value'])}"
 
 
 def _status(document: ReportDocument, finding: str) -> str:
     found: Iterable[str] = (each["status"] for each in document["findings"] if each["id"] == finding)
     return next(iter(found), "absent")
-
-
-def _score(document: ReportDocument) -> str:
-    value = document["score"]["value"]
-    return "none" if value is None else f"{value:g}"
 
 
 def _say(text: str = "") -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
 
 from readiness_schemas.report import FindingDocument, ReportDocument
 from rich.console import Console
 from rich.text import Text
+
+from readiness_reports import words
 
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?", "manual": "✎", "skip": "–"}
 STYLES = {
@@ -20,23 +21,13 @@ STYLES = {
     "manual": "cyan",
     "skip": "dim",
 }
-VERDICTS = {
-    "ready": ("Ready", "bold green"),
-    "ready_with_exceptions": ("Ready with exceptions", "bold yellow"),
-    "not_ready": ("Not ready", "bold red"),
-    "not_proven": ("Not proven", "bold magenta"),
-}
-OWNERS = {
-    "network": "Network",
-    "dba": "DBA",
-    "virtualisation": "Virtualisation",
-    "genesys_cloud": "Genesys Cloud",
-    "engage": "Engage",
-    "deployer": "Deployer",
+VERDICT_STYLES = {
+    "ready": "bold green",
+    "ready_with_exceptions": "bold yellow",
+    "not_ready": "bold red",
+    "not_proven": "bold magenta",
 }
 ORDER = ("fail", "unknown", "manual", "warn")
-_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], "�")
-_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "�") | {0x0A: "\n", 0x09: "    "}
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,8 @@ def paint(console: Console, lines: Iterable[Line]) -> None:
 
 
 def clean(text: str) -> str:
-    """Text that cannot steer a terminal: controls and direction marks become replacement characters."""
-    return text.translate(_CONTROLS | _BIDI)
+    """Text that cannot steer a terminal: what acts unseen (escapes, direction marks) is shown, never obeyed."""
+    return words.plain(text).expandtabs(4)
 
 
 def lines(document: ReportDocument, *, details: bool = True) -> Iterator[Line]:
@@ -83,15 +74,15 @@ def lines(document: ReportDocument, *, details: bool = True) -> Iterator[Line]:
 
 def head(document: ReportDocument) -> Iterator[Line]:
     """Verdict, coverage and score, and whatever must be said aloud."""
-    words, style = VERDICTS[document["verdict"]]
+    said, style = words.VERDICTS[document["verdict"]], VERDICT_STYLES[document["verdict"]]
     site, covered, score = document["site"], document["coverage"], document["score"]
     facts = [site["name"], site["change_ticket"], f"page of {document['page']['revision']}"]
     yield Line(Text())
-    yield Line(Text.assemble((words, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim")))
+    yield Line(Text.assemble((said, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim")))
     yield _indented(Text(_lead(document)))
     value = "not available" if score["value"] is None else f"{score['value']:g} of 100"
     earned = "" if score["value"] is None else f" ({score['earned']:g} of {score['possible']:g} points)"
-    parts = [f"{covered[key]} {words}" for key, words in _COVERED if covered[key]]  # type: ignore[literal-required]
+    parts = [f"{covered[key]} {how}" for key, how in _COVERED if covered[key]]  # type: ignore[literal-required]
     yield _indented(
         Text.assemble(
             "Coverage ",
@@ -116,7 +107,7 @@ def _lead(document: ReportDocument) -> str:
     missed = sum(each["status"] == "fail" for each in mandatory)
     unproven = sum(each["status"] in {"unknown", "manual"} for each in mandatory)
     counts = document["counts"]
-    passed = f"{counts['pass']} {_plural(counts['pass'], 'finding')} passed."
+    passed = f"{words.count(counts['pass'], 'finding')} passed."
     match document["verdict"]:
         case "ready":
             return f"Every requirement of the page that applies is met. {passed}"
@@ -125,16 +116,12 @@ def _lead(document: ReportDocument) -> str:
         case "not_proven":
             return f"Nothing mandatory is violated, but {_some(unproven)} not proven yet. {passed}"
         case _:
-            more = f", {unproven} more {_plural(unproven, 'is', 'are')} not proven" if unproven else ""
-            return f"{_some(missed).capitalize()} not met{more}. {passed}"
+            more = f", {words.spelled(unproven)} more {'is' if unproven == 1 else 'are'} not proven" if unproven else ""
+            return f"{words.sentence(_some(missed))} not met{more}. {passed}"
 
 
-def _some(count: int) -> str:
-    return f"{count} mandatory {_plural(count, 'requirement is', 'requirements are')}"
-
-
-def _plural(count: int, one: str, many: str | None = None) -> str:
-    return one if count == 1 else (many or f"{one}s")
+def _some(amount: int) -> str:
+    return f"{words.spelled(amount)} mandatory {'requirement is' if amount == 1 else 'requirements are'}"
 
 
 def blocking(document: ReportDocument) -> Iterator[Line]:
@@ -152,8 +139,8 @@ def blocking(document: ReportDocument) -> Iterator[Line]:
             continue
         when = ""
         if group["ready_on"] is not None:
-            when = f"  {group['lead_time']} of work, {_day(group['ready_on'])} at the earliest"
-        yield _indented(Text.assemble((OWNERS.get(group["owner"], group["owner"]), "bold"), (when, "dim")))
+            when = f"  {words.lead_time(group['lead_time'])}, {words.weekday(group['ready_on'])} at the earliest"
+        yield _indented(Text.assemble((words.OWNERS.get(group["owner"], group["owner"]), "bold"), (when, "dim")))
         for job in jobs:
             settles = len(job["findings"])
             also = f"  (settles {settles} findings)" if settles > 1 else ""
@@ -235,8 +222,3 @@ def _mark(status: str, text: Text, indent: int = 0) -> Line:
 
 def _indented(text: Text, by: int = 2) -> Line:
     return Line(text, indent=by)
-
-
-def _day(stamp: str) -> str:
-    day = date.fromisoformat(stamp)
-    return f"{day:%a} {day.day} {day:%b %Y}"
