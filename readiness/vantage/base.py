@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -182,8 +182,19 @@ class Vantage(ABC):
         """Reach the machine; a second call costs nothing, and a failure is the same for all callers."""
 
     @abstractmethod
-    async def run(self, script: str, *, limit: float, privileged: bool = False) -> Completed:
-        """Run POSIX shell text on the machine, fed on standard input, never by argv."""
+    async def run(
+        self,
+        script: str,
+        *,
+        limit: float,
+        privileged: bool = False,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Completed:
+        """Run POSIX shell text on the machine, fed on standard input, never by argv.
+
+        ``on_line`` is handed each line of standard output as it comes, without its newline. Cancelled, it ends the
+        script and all that it started.
+        """
 
     @abstractmethod
     async def resolve(self, name: str) -> Resolution:
