@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,15 +103,17 @@ def load_site(
 def load_declared(site: SiteDocument, *, path: Path, settings: Sequence[Setting] = ()) -> Site:
     """Understand the site file that a report has kept, with ``settings`` laid over it.
 
-    ``path`` names the report where a problem has to be told, and stands for the site file's place: files that it
-    names need not be there. Checks that attestations and waivers name need not be known.
+    ``path`` names the report where a problem has to be told. Where the site file was is not kept, so the site's own
+    path is but ``site.yaml``, and the files that it names stay as they are written there; none of them need exist.
+    Checks that attestations and waivers name need not be known.
 
     Raises:
         SiteFileError: with every problem of what was kept or set.
         Unsettable: a setting has no place in it, or what was kept is no site file.
     """
     root = laid_over(tree(site["declared"]), settings)
-    return _site(root, (), path, None if settings else site["digest"], None, files=False)
+    loaded = _site(root, (), path, None if settings else site["digest"], None, files=False, base=Path())
+    return replace(loaded, path=Path("site.yaml"))
 
 
 def _site(
@@ -120,10 +123,11 @@ def _site(
     digest: str | None,
     known_checks: Collection[str] | None,
     files: bool,
+    base: Path | None = None,
 ) -> Site:
     from readiness_schemas import load
 
-    base = path.absolute().parent
+    base = path.absolute().parent if base is None else base
     validation = Validation(str(path), load("site"), base=base, known_checks=known_checks, files=files)
     declared = validation.run(root, flaws)
     if validation.problems:

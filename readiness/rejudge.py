@@ -1,0 +1,318 @@
+"""Judge a report's recorded observations again, offline: by another site file, with settings, under assumptions.
+
+A report made so says aloud what was changed for it, and is never for sign-off.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from readiness_schemas.report import ObservationDocument, ObservationErrorDocument, ReportDocument
+
+from readiness.gather import Gathered, Reading, fact_of
+from readiness.model import (
+    Cause,
+    Evidence,
+    Finding,
+    Judgement,
+    Level,
+    Obligation,
+    Observation,
+    Outcome,
+    Reason,
+    Status,
+)
+from readiness.overlay import Notice
+from readiness.plan import AnyCheck, Instance, Plan
+from readiness.plan import plan as make_plan
+from readiness.probe import Probe
+from readiness.report import Run, assemble, judge
+from readiness.site import Site
+from readiness.vantage import AUDITOR
+
+_OUTCOMES: Mapping[Status, Outcome] = {
+    Status.PASS: Outcome.MET,
+    Status.WARN: Outcome.WEAK,
+    Status.FAIL: Outcome.MISSED,
+    Status.UNKNOWN: Outcome.UNKNOWN,
+    Status.MANUAL: Outcome.MANUAL,
+    Status.SKIP: Outcome.SKIP,
+}
+
+
+class Unassumable(ValueError):
+    """An assumption that cannot be made, with the reason as a sentence."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A status to reckon with; ``finding`` is an id, in which ``*`` stands for anything."""
+
+    finding: str
+    status: Status
+
+    def concerns(self, finding: str) -> bool:
+        parts = (re.escape(part) for part in self.finding.split("*"))
+        return re.fullmatch(".*".join(parts), finding) is not None
+
+
+def assumption(text: str) -> Assumption:
+    """Read ``vm.memory[excs-1]=pass``.
+
+    Raises:
+        Unassumable: it is not written so.
+    """
+    finding, equals, word = text.rpartition("=")
+    if not equals or not finding.strip():
+        raise Unassumable(f"'{text}' is no assumption: write FINDING=STATUS, such as vm.memory[excs-1]=pass")
+    try:
+        return Assumption(finding.strip(), Status(word.strip()))
+    except ValueError:
+        known = ", ".join(status.value for status in Status)
+        raise Unassumable(f"'{word.strip()}' is no status; there are {known}") from None
+
+
+class Record:
+    """What a report has recorded, to be had by the questions of a plan.
+
+    A file's folder is no part of a question here: a certificate or a secret's file may have moved since, or the
+    report may be read on another machine.
+    """
+
+    def __init__(self, document: ReportDocument) -> None:
+        self._at = datetime.fromisoformat(document["run"]["started_at"])
+        self._by_key = {seen["probe"]: seen for seen in document["observations"]}
+        self._by_kind: dict[str, list[ObservationDocument]] = {}
+        for seen in document["observations"]:
+            self._by_kind.setdefault(seen["probe"].partition("(")[0], []).append(seen)
+
+    def readings(self, probes: Iterable[Probe[object]]) -> Mapping[Probe[object], Reading]:
+        """One reading for each question; those that were never asked are unread, ``not_observed``."""
+        return {probe: self.reading(probe) for probe in probes}
+
+    def reading(self, probe: Probe[object]) -> Reading:
+        seen = self._by_key.get(probe.key) or self._moved(probe)
+        observation = _unobserved(probe, self._at) if seen is None else _observation(seen)
+        return Reading(observation, fact_of(probe, observation))
+
+    def _moved(self, probe: Probe[object]) -> ObservationDocument | None:
+        """The same question with its files elsewhere; nothing where more than one could be meant."""
+        pieces = _around_folders(probe)
+        if len(pieces) == 1:
+            return None
+        alike = [seen for seen in self._by_kind.get(type(probe).__name__, ()) if _fits(pieces, seen["probe"])]
+        return alike[0] if len(alike) == 1 else None
+
+
+def _around_folders(probe: Probe[object]) -> Sequence[str]:
+    """A probe's key, cut where the folders of its files stand."""
+    key = probe.key
+    for path in sorted(set(_paths(probe)), key=lambda path: len(str(path)), reverse=True):
+        key = key.replace(str(path), f"\0{path.name}")
+    return key.split("\0")
+
+
+def _paths(value: object) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _paths(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from _paths(getattr(value, each.name))
+
+
+def _fits(pieces: Sequence[str], key: str) -> bool:
+    if not key.startswith(pieces[0]):
+        return False
+    position = len(pieces[0])
+    for piece in pieces[1:]:
+        found = key.find(piece, position)
+        folder = key[position:found]
+        if found < 0 or (folder and not folder.endswith("/")):
+            return False
+        position = found + len(piece)
+    return position == len(key)
+
+
+def _observation(seen: ObservationDocument) -> Observation:
+    return Observation(
+        id=seen["id"],
+        probe=seen["probe"],
+        vantage=seen["vantage"],
+        method=seen["method"],
+        started_at=datetime.fromisoformat(seen["started_at"]),
+        duration_s=seen["duration_s"],
+        attempts=seen["attempts"],
+        response=seen["response"],
+        error=None if seen["error"] is None else _reason(seen["error"]),
+    )
+
+
+def _reason(error: ObservationErrorDocument) -> Reason:
+    return Reason(code=Cause(error["code"]), detail=error["detail"], enable=error["enable"], by=error["by"])
+
+
+def _unobserved(probe: Probe[object], at: datetime) -> Observation:
+    return Observation(
+        id=probe.id,
+        probe=probe.key,
+        vantage=", ".join(probe.vantages),
+        method=probe.method,
+        started_at=at,
+        duration_s=0.0,
+        attempts=0,
+        response=None,
+        error=Reason(
+            code=Cause.NOT_OBSERVED,
+            detail=f"the record holds no answer to: {probe.describe()}",
+            enable="Run the audit with that site file: a record can only answer what was asked.",
+        ),
+    )
+
+
+def plan_again(document: ReportDocument, site: Site, pack: Iterable[type[AnyCheck]]) -> Plan:
+    """The plan of a recorded run over a site; what that run was told to leave out stays left out."""
+    checks = tuple(pack)
+    told: dict[str, bool] = {}
+    for finding in document["findings"]:
+        reason = finding["reason"]
+        left_out = reason is not None and reason["code"] == Cause.NOT_SELECTED
+        told[finding["check"]] = told.get(finding["check"], True) and left_out
+    known = {check.requirement.id for check in checks}
+    return make_plan(site, checks, skip=[check for check, left_out in told.items() if left_out and check in known])
+
+
+def rejudge(
+    document: ReportDocument,
+    plan: Plan,
+    *,
+    assumptions: Sequence[Assumption] = (),
+    notices: Sequence[Notice] = (),
+) -> ReportDocument:
+    """Judge what a report recorded by a plan, with the recorded times; gives back a report without its digest.
+
+    ``notices`` say what else was changed for it.
+
+    Raises:
+        Unassumable: an assumption names no finding, or a status that the finding cannot have.
+    """
+    run = document["run"]
+    readings = Record(document).readings(plan.probes)
+    at = datetime.fromisoformat(run["started_at"])
+    supposed, assumed = suppose(plan, assumptions, readings, at=at)
+    again = Run(
+        started_at=at,
+        finished_at=datetime.fromisoformat(run["finished_at"]),
+        auditor=run["auditor"],
+        gathered=Gathered(readings, _hosts(document, plan), _ended(document)),
+        rejudged_from=run["rejudged_from"] or run["id"],
+    )
+    kept = (Notice("secret", notice["text"]) for notice in document["notices"] if notice["kind"] == "secret")
+    aloud = Notice(
+        "rejudged",
+        f"Nothing was asked for this report: it judges again what run {again.rejudged_from} recorded. It shows what "
+        "would follow, and is never for sign-off.",
+    )
+    return assemble(supposed, again, notices=(aloud, *notices, *assumed, *kept))
+
+
+def suppose(
+    plan: Plan, assumptions: Sequence[Assumption], readings: Mapping[Probe[object], Reading], *, at: datetime
+) -> tuple[Plan, tuple[Notice, ...]]:
+    """The same plan with each assumed status settled, and what has to be said aloud of it.
+
+    Raises:
+        Unassumable: an assumption names no finding, or a status that the finding cannot have.
+    """
+    wanted = _wanted(plan, assumptions)
+    instances: list[Instance] = []
+    notices: list[Notice] = []
+    for instance in plan.instances:
+        status = wanted.get(instance.id)
+        if status is not None:
+            judged = judge(instance, readings, at=at, site=plan.site)
+            if judged.status is status:
+                notices.append(Notice("assumed", f"Nothing had to be assumed of {instance.id}: it is {status}."))
+            else:
+                notices.append(
+                    Notice(
+                        "assumed", f"Assumed, not proven: {instance.id} is {status}; the record says {judged.status}."
+                    )
+                )
+                instance = replace(instance, needs=(), settled=_assumed(judged, status, at))
+        instances.append(instance)
+    return replace(plan, instances=tuple(instances)), tuple(notices)
+
+
+def _wanted(plan: Plan, assumptions: Sequence[Assumption]) -> Mapping[str, Status]:
+    wanted: dict[str, Status] = {}
+    for each in assumptions:
+        found = [instance for instance in plan.instances if each.concerns(instance.id)]
+        if not found:
+            near = get_close_matches(each.finding, [instance.id for instance in plan.instances], n=1)
+            raise Unassumable(f"there is no finding {each.finding}" + (f"; did you mean {near[0]}?" if near else ""))
+        for instance in found:
+            obligation = instance.check.requirement.obligation
+            if each.status is Status.FAIL and obligation is not Obligation.MANDATORY:
+                raise Unassumable(f"{instance.id} is {obligation}: it can be warn at the worst, never fail")
+            wanted[instance.id] = each.status
+    return wanted
+
+
+def _assumed(judged: Finding, status: Status, at: datetime) -> Judgement:
+    was = judged.judgement
+    reason = Reason(
+        code=Cause.NOT_OBSERVED,
+        detail="it was assumed to be unknown",
+        enable="Judge the record again without this assumption.",
+    )
+    return Judgement(
+        outcome=_OUTCOMES[status],
+        summary=f"Assumed, not proven: {status}. The record says {judged.status}: {was.summary}",
+        expected=was.expected,
+        observed=f"by the record: {was.observed}" if was.observed else "",
+        reasoning="Somebody wanted to see what follows if this were so. No evidence says it is: what was recorded "
+        f"makes it {judged.status}.",
+        evidence=(
+            Evidence(label="Assumption", value=f"{judged.id}={status}", level=Level.DECLARED, method="--assume", at=at),
+        ),
+        remedy=was.remedy,
+        job=was.job,
+        lane=was.lane,
+        owner=judged.owner,
+        reason=reason if status is Status.UNKNOWN else None,
+        valid_until=at,
+    )
+
+
+def _hosts(document: ReportDocument, plan: Plan) -> Mapping[str, Reason | None]:
+    hosts: dict[str, Reason | None] = {
+        host["name"]: None if host["reached"] else Reason(code=Cause.UNREACHABLE, detail=host["error"] or "not reached")
+        for host in document["run"]["hosts"]
+    }
+    for name in {name for probe in plan.probes for name in probe.vantages} - {AUDITOR}:
+        hosts.setdefault(name, Reason(code=Cause.NOT_OBSERVED, detail="the record knows no such machine"))
+    return hosts
+
+
+def _ended(document: ReportDocument) -> Literal["complete", "deadline", "interrupted"]:
+    if document["run"]["complete"]:
+        return "complete"
+    said = (notice["text"] for notice in document["notices"] if notice["kind"] == "incomplete")
+    return "deadline" if any("deadline" in text for text in said) else "interrupted"
+
+
+def shown(value: object) -> str:
+    """A value of a site file as one short line: text as it is, the rest as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
