@@ -127,6 +127,7 @@ class _Process(asyncio.SubprocessProtocol, Running):
             self._exchange.exited(Exit(signal=signal.Signals(-status).name.removeprefix("SIG")))
         else:
             self._exchange.exited(Exit(status=status))
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self._exchange.closed)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._exchange.closed()

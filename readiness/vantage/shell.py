@@ -33,13 +33,12 @@ readiness_fell() {
     for entry in /proc/[0-9]*/stat; do
       { read -r line <"$entry"; } 2>/dev/null || continue
       process=${line%% *} line=${line##*") "}
-      line=${line#? } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
-      case " $me $doomed" in *" $process "*) continue ;; esac
-      if [ "$readiness_leader" ] && [ "$session" = "$$" ]; then
-        doomed="$doomed$process "
-      else
-        case $doomed in *" $parent "*) doomed="$doomed$process " grown=yes ;; esac
-      fi
+      state=${line%% *} line=${line#* } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
+      case "$state $me $doomed" in [ZX]*|*" $process "*) continue ;; esac
+      if [ "$readiness_leader" ] && [ "$session" = "$$" ]; then :
+      else case $doomed in *" $parent "*) ;; *) continue ;; esac; fi
+      kill -STOP "$process" # so that it has no more children behind our back
+      doomed="$doomed$process " grown=yes
     done
   done
   kill -9 $doomed
