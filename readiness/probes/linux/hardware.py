@@ -164,12 +164,13 @@ class ReadDisks(HostProbe[Disks]):
 if ! ask lsblk lsblk -b -J -o NAME,KNAME,TYPE,SIZE,RM,MOUNTPOINT; then
   echo '=== /sys/block'
   for disk in /sys/block/*; do
-    [ -r "$disk/size" ] && read -r size <"$disk/size" && read -r removable <"$disk/removable" || continue
-    map=
-    for holder in "$disk"/holders/*; do
-      [ -r "$holder/dm/uuid" ] && read -r uuid <"$holder/dm/uuid" && case $uuid in mpath-*) map=$uuid ;; esac
-    done
-    echo "${disk##*/} $size $removable $map"
+    if [ -r "$disk/size" ] && read -r size <"$disk/size" && read -r removable <"$disk/removable"; then
+      map=
+      for holder in "$disk"/holders/*; do
+        [ -r "$holder/dm/uuid" ] && read -r uuid <"$holder/dm/uuid" && case $uuid in mpath-*) map=$uuid ;; esac
+      done
+      echo "${disk##*/} $size $removable $map"
+    fi
   done
   echo '--- 0'
 fi
