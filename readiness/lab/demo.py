@@ -19,7 +19,7 @@ from readiness.lab.elasticsearch import Elasticsearch
 from readiness.lab.facts import Facts
 from readiness.lab.genesys_cloud import GenesysCloud, GenesysCloudState
 from readiness.lab.https import HttpsServer
-from readiness.lab.machine import Machine
+from readiness.lab.machine import Machine, Unprepared
 from readiness.lab.network import Network
 from readiness.lab.peers import Peer
 from readiness.lab.redis_server import RedisPeer, RedisSettings, serve_redis
@@ -74,7 +74,6 @@ class Lab:
         self.conditions = site.conditions(state)
         self.site_file = Path()
         self.hosts: Mapping[str, SshHost] = {}
-        self.network = Network(names=NAMES, hosts={host.name: host.address for host in HOSTS})
         self.genesys_cloud = GenesysCloudState(
             region=site.REGION,
             client_id=str(uuid.uuid4()),
@@ -84,6 +83,7 @@ class Lab:
             roles=self.conditions.roles,
         )
         self._parent = folder
+        self._network: Network | None = None
         self._keys = _Keys.fresh()
         self._running = contextlib.AsyncExitStack()
         self._machines: tuple[Machine, ...] = ()
@@ -108,6 +108,12 @@ class Lab:
         return self._redis
 
     @property
+    def network(self) -> Network:
+        """What connects the lab's machines and services."""
+        assert self._network is not None
+        return self._network
+
+    @property
     def faults(self) -> tuple[Fault, ...]:
         """What is wrong with the site now."""
         return tuple(fault for fault in FAULTS if fault.harm.done_to(self.conditions) == self.conditions)
@@ -126,10 +132,18 @@ class Lab:
             machine.heed()
 
     async def _start(self, folder: Path, running: contextlib.AsyncExitStack) -> None:
-        self.network.rules = self.conditions.rules
+        self._network = Network(
+            names=NAMES,
+            hosts={host.name: host.address for host in HOSTS},
+            board=folder / "network",
+            rules=self.conditions.rules,
+        )
+        try:
+            await running.enter_async_context(self._network)
+        except OSError as error:
+            raise Unprepared(str(error)) from error
         authority = Authority(site.NAME)
         authority.write(folder / CA_FILE)
-        await running.enter_async_context(self.network)
         await self._serve(folder, authority, running)
         self.hosts = await self._boot(folder, running)
         self._write(folder)

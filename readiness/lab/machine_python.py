@@ -6,6 +6,7 @@ variable READINESS_LAB_ROUTES names says which.
 """
 
 import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -16,16 +17,27 @@ from typing import Any
 with pathlib.Path(os.environ["READINESS_LAB_ROUTES"]).open(encoding="utf-8") as routes_file:
     ROUTES: dict[str, Any] = json.load(routes_file)
 
+BOARD = pathlib.Path(ROUTES["board"])
 REAL_SOCKET = socket.socket
 REAL_GETADDRINFO = socket.getaddrinfo
 
 
 def real_address(host: str, port: int) -> tuple[str, int]:
     """The loopback socket behind a virtual address: a service, a closed port, or one that drops."""
-    found = ROUTES["routes"].get(f"{host} {port}")
+    name = f"{host} {port}"
+    found = ROUTES["hole"] if name in ROUTES["dropped"] else ROUTES["routes"].get(name) or listener(name)
     if found is None:
         found = ROUTES["closed"] if host in ROUTES["known"] else ROUTES["hole"]
     return found[0], found[1]
+
+
+def listener(name: str) -> tuple[str, int] | None:
+    """The socket of a program that listens on one of the lab's machines, or did so until it ended."""
+    try:
+        port = (BOARD / "listeners" / name).read_text(encoding="ascii")
+    except OSError:
+        return None
+    return ("127.0.0.1", int(port)) if port else None
 
 
 def resolve(name: str) -> list[str]:
@@ -48,6 +60,45 @@ class LabSocket(REAL_SOCKET):
     """A socket that believes in the lab's addresses."""
 
     lab_peer: tuple[str, int] | None = None
+    lab_name: tuple[str, int] | None = None
+    lab_claim: int | None = None
+
+    def bind(self, address: Any) -> None:
+        """Take a virtual address of this machine; on a port of its own, other machines of the lab can call there."""
+        if self.family != socket.AF_INET:
+            super().bind(address)
+            return
+        host, port = address[0] or "0.0.0.0", int(address[1])
+        if host not in (ROUTES["address"], "0.0.0.0") and not host.startswith("127."):
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        if 0 < port < 1024:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if f"{ROUTES['address']} {port}" in ROUTES["routes"]:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        if port:
+            self.lab_claim = claimed(f"{ROUTES['address']} {port}")
+        super().bind(("127.0.0.1", 0))
+        real = super().getsockname()[1]
+        self.lab_name = (host, port or real)
+        if self.lab_claim is not None:
+            os.pwrite(self.lab_claim, str(real).encode(), 0)
+
+    def close(self) -> None:
+        if self.lab_claim is not None:
+            os.ftruncate(self.lab_claim, 0)
+            os.close(self.lab_claim)
+            self.lab_claim = None
+        super().close()
+
+    def accept(self) -> Any:
+        client: Any
+        client, (_, port) = super().accept()
+        try:
+            caller = (BOARD / "callers" / str(port)).read_text(encoding="ascii")
+        except OSError:
+            caller = "127.0.0.1"
+        client.lab_peer, client.lab_name = (caller, port), (ROUTES["address"], (self.lab_name or ("", 0))[1])
+        return client, client.lab_peer
 
     def connect(self, address: Any) -> None:
         super().connect(self.lab_real(address))
@@ -77,6 +128,10 @@ class LabSocket(REAL_SOCKET):
         if self.family != socket.AF_INET:
             return address
         self.lab_peer = (resolve(address[0])[0], int(address[1]))
+        if self.type == socket.SOCK_STREAM and listener(f"{self.lab_peer[0]} {self.lab_peer[1]}"):
+            if not super().getsockname()[1]:
+                super().bind(("127.0.0.1", 0))
+            (BOARD / "callers" / str(super().getsockname()[1])).write_text(ROUTES["address"], encoding="ascii")
         return real_address(*self.lab_peer)
 
     def getpeername(self) -> Any:
@@ -85,7 +140,25 @@ class LabSocket(REAL_SOCKET):
 
     def getsockname(self) -> Any:
         real = super().getsockname()
-        return (ROUTES["address"], *real[1:]) if self.family == socket.AF_INET and self.lab_peer else real
+        if self.family != socket.AF_INET or not (self.lab_peer or self.lab_name):
+            return real
+        return self.lab_name or (ROUTES["address"], real[1])
+
+
+def claimed(name: str) -> int:
+    """An open file that holds a listener's address as long as its process lives.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    claim = os.open(BOARD / "listeners" / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(claim)
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from None
+    os.ftruncate(claim, 0)
+    return claim
 
 
 def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:

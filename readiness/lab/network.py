@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
+from pathlib import Path
 
 from readiness.site import Endpoint
 
 LOOPBACK = "127.0.0.1"
+
+_LISTENERS = "listeners"
+_CALLERS = "callers"
 
 
 class Fate(StrEnum):
@@ -40,10 +44,14 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """Where a connect ends: ``real`` is the loopback socket that behaves as ``fate`` says."""
+    """Where a connect ends: ``real`` is the loopback socket that behaves as ``fate`` says.
+
+    ``listener``: a program on one of the lab's machines listens there, and wants to know who calls.
+    """
 
     fate: Fate
     real: Endpoint
+    listener: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +59,18 @@ class Table:
     """The network as one machine sees it.
 
     ``routes``: what is behind each virtual endpoint that is served somewhere. Any other port of a ``known`` address
-    is ``closed``; every other address is a ``hole``.
+    is ``closed``; every other address is a ``hole``, and so is what this machine's firewall has ``dropped``. ``board``
+    is the folder in which machines leave word of their listeners and of who calls them.
     """
 
     address: str
     names: Mapping[str, tuple[str, ...]]
     routes: Mapping[Endpoint, Endpoint]
+    dropped: frozenset[Endpoint]
     known: frozenset[str]
     closed: Endpoint
     hole: Endpoint
+    board: Path
 
     def as_json(self) -> dict[str, object]:
         """The form that ``machine_python`` reads."""
@@ -69,9 +80,11 @@ class Table:
             "routes": {
                 f"{virtual.host} {virtual.port}": [real.host, real.port] for virtual, real in self.routes.items()
             },
+            "dropped": [f"{virtual.host} {virtual.port}" for virtual in self.dropped],
             "known": sorted(self.known),
             "closed": [self.closed.host, self.closed.port],
             "hole": [self.hole.host, self.hole.port],
+            "board": str(self.board),
         }
 
 
@@ -81,16 +94,20 @@ class Network:
 
     ``names`` maps a DNS name to its virtual addresses, ``hosts`` a machine's name to its virtual address. An address
     that nobody holds answers like an address behind a router that drops: not at all. Loopback is each machine's own.
+    ``board`` is a folder of this network's own.
     """
 
     names: Mapping[str, tuple[str, ...]]
     hosts: Mapping[str, str]
+    board: Path
     rules: Rules = field(default_factory=Rules)
     _served: dict[Endpoint, Endpoint] = field(default_factory=dict)
     _closed: socket.socket | None = None
     _hole: BlackHole | None = None
 
     async def __aenter__(self) -> Network:
+        for folder in (_LISTENERS, _CALLERS):
+            (self.board / folder).mkdir(mode=0o700, parents=True)
         self._closed = socket.socket()
         self._closed.bind((LOOPBACK, 0))
         self._hole = await BlackHole.dig()
@@ -121,9 +138,24 @@ class Network:
             return Route(fate=Fate.DROPPED, real=self._hole.endpoint)
         if virtual in self._served:
             return Route(fate=Fate.SERVED, real=self._served[virtual])
+        listener = self._listener(virtual)
+        if listener is not None:
+            return Route(fate=Fate.SERVED, real=listener, listener=True)
         if virtual.host in self._known:
             return Route(fate=Fate.REFUSED, real=Endpoint(LOOPBACK, self._closed.getsockname()[1]))
         return Route(fate=Fate.DROPPED, real=self._hole.endpoint)
+
+    def announce(self, machine: str, port: int) -> None:
+        """Leave word that the loopback port ``port`` calls from a machine."""
+        (self.board / _CALLERS / str(port)).write_text(self.hosts[machine], encoding="ascii")
+
+    def _listener(self, virtual: Endpoint) -> Endpoint | None:
+        """The socket of a program that listens on a virtual address, or did so until it ended."""
+        try:
+            port = (self.board / _LISTENERS / f"{virtual.host} {virtual.port}").read_text(encoding="ascii")
+        except OSError:
+            return None
+        return Endpoint(LOOPBACK, int(port)) if port else None
 
     def table(self, machine: str) -> Table:
         """All that one machine's own programs need to know of the network."""
@@ -134,9 +166,11 @@ class Network:
             address=self.hosts[machine],
             names={name: found for name in self.names if (found := self.resolve(machine, name))},
             routes={virtual: self.route(machine, virtual).real for virtual in self._served},
+            dropped=frozenset(virtual for name, virtual in self.rules.dropped if name == machine),
             known=known,
             closed=Endpoint(LOOPBACK, self._closed.getsockname()[1]),
             hole=self._hole.endpoint,
+            board=self.board,
         )
 
     @property

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import asyncssh
+from asyncssh.forward import SSHForwarder
 
-from readiness.lab.network import LOOPBACK, Fate, Network
+from readiness.lab.network import LOOPBACK, Fate, Network, Route
 from readiness.site import Endpoint
 
 KERNEL_PATIENCE = 133.0
@@ -160,12 +161,27 @@ class _Door(asyncssh.SSHServer):
             elif route.fate is Fate.REFUSED:
                 last = errno.ECONNREFUSED
             else:
-                assert self._conn is not None
-                return cast(
-                    asyncssh.SSHTCPSession[bytes],
-                    await self._conn.forward_connection(route.real.host, route.real.port),
-                )
+                try:
+                    return await self._bridge(route)
+                except ConnectionRefusedError:
+                    last = errno.ECONNREFUSED
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, _WORDS[last])
+
+    async def _bridge(self, route: Route) -> asyncssh.SSHTCPSession[bytes]:
+        """Connect to a route's real socket; whoever listens there can learn which machine called."""
+        loop = asyncio.get_running_loop()
+        caller = socket.socket()
+        caller.setblocking(False)
+        try:
+            if route.listener:
+                caller.bind((LOOPBACK, 0))
+                self._host.network.announce(self._host.name, caller.getsockname()[1])
+            await loop.sock_connect(caller, (route.real.host, route.real.port))
+            _, peer = await loop.create_connection(SSHForwarder, sock=caller)
+        except BaseException:
+            caller.close()
+            raise
+        return cast(asyncssh.SSHTCPSession[bytes], SSHForwarder(peer))
 
     async def _wait_in_vain(self) -> None:
         """Take as long as a kernel takes for a SYN that nobody answers, or until the client has gone."""

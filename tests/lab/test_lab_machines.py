@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shlex
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,6 +15,7 @@ import pytest
 
 from readiness.host_script import compose, split
 from readiness.lab.authority import Authority
+from readiness.lab.network import Rules
 from readiness.lab.site import HOSTS, NAMES, REDIS_HOST, REGISTRY_HOST, SIP_HOSTS, STAT_HOSTS, Ailment
 from readiness.model import Cause, ProbeError
 from readiness.probe import HostProbe
@@ -21,7 +24,8 @@ from readiness.probes.linux import ReadDisks, ReadIdentity, ReadSystem
 from readiness.probes.neighbours import ReadNeighbours
 from readiness.probes.time_sync import ReadTimeSync
 from readiness.secret import Redactor
-from readiness.vantage import Dial, PathClosed, PathVerdict, open_vantages
+from readiness.site import Endpoint
+from readiness.vantage import Completed, Dial, PathClosed, PathVerdict, open_vantages
 from tests.lab.demo_harbour import Harbour, harbour
 
 TOKEN = "readinessTestToken"
@@ -215,6 +219,99 @@ async def test_the_auditor_s_environment_stays_outside(running: Harbour, monkeyp
     monkeypatch.setenv("REDIS_PASSWORD", "hunter2")
     done = await running.vantages["excs-1"].run("env", limit=5)
     assert b"hunter2" not in done.out
+
+
+LISTENER = """
+import os, socket, sys
+listener = socket.socket()
+try:
+    listener.bind((sys.argv[1], int(sys.argv[2])))
+except OSError as error:
+    print("no", error.errno)
+    sys.exit(3)
+listener.listen(8)
+print("up", *listener.getsockname(), flush=True)
+while True:
+    client, caller = listener.accept()
+    here = client.getsockname()
+    client.sendall(("nonce-%s seen %s at %s:%s\\n" % (sys.argv[3], caller[0], here[0], here[1])).encode())
+    client.close()
+"""
+
+
+async def listen(running: Harbour, machine: str, address: str, port: int) -> Completed:
+    """Listen on a machine until the task that awaits this is cancelled, or it turns out that nobody can."""
+    command = f"python3 -c {shlex.quote(LISTENER)} {address} {port} {machine}"
+    return await running.vantages[machine].run(command, limit=20)
+
+
+async def heard(running: Harbour, machine: str, address: str, port: int) -> str:
+    stream = await running.vantages[machine].stream(address, port, limit=5)
+    said = await stream.reader.readline()
+    await stream.close()
+    return said.decode().strip()
+
+
+async def until_open(running: Harbour, machine: str, address: str, port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            (tried,) = await running.vantages[machine].dial(Dial(address=address, port=port, attempts=1, limit=1))
+            if tried.verdict is PathVerdict.OPEN:
+                return
+
+
+@pytest.mark.parametrize("forwarding", [True, False], ids=["forwarding", "relay"])
+async def test_a_listener_hears_who_calls(running: Harbour, forwarding: bool) -> None:
+    """A program that listens on one machine is reached from the others, and sees the virtual address of its caller."""
+    for host in running.lab.hosts.values():
+        host.forwarding = forwarding
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(listen(running, "excs-1", "10.20.30.11", 3640))
+        await until_open(running, "excp-1", "10.20.30.11", 3640)
+        said = await heard(running, "excp-1", "10.20.30.11", 3640)
+        assert said == "nonce-excs-1 seen 10.20.30.13 at 10.20.30.11:3640"
+        assert (await heard(running, "exas-1", "10.20.30.11", 3640)).split()[2] == "10.20.30.12"
+        listening.cancel()
+    async with asyncio.timeout(5):
+        while True:
+            (tried,) = await running.vantages["excp-1"].dial(Dial(address="10.20.30.11", port=3640, attempts=1))
+            if tried.verdict is PathVerdict.REFUSED:
+                break
+
+
+async def test_a_firewall_stands_before_a_listener(running: Harbour) -> None:
+    """A rule of the lab's network keeps one machine from a listener that another reaches."""
+    rules = Rules(dropped=frozenset({("excp-2", Endpoint("10.20.30.11", 3640))}))
+    await running.lab.adopt(replace(running.lab.conditions, rules=rules))
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(listen(running, "excs-1", "0.0.0.0", 3640))
+        await until_open(running, "excp-1", "10.20.30.11", 3640)
+        (tried,) = await running.vantages["excp-2"].dial(Dial(address="10.20.30.11", port=3640, attempts=1, limit=0.3))
+        assert tried.verdict is PathVerdict.TIMEOUT
+        with pytest.raises(PathClosed):
+            await running.vantages["excp-2"].stream("10.20.30.11", 3640, limit=0.3)
+        listening.cancel()
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "number"),
+    [
+        ("10.20.30.11", 3650, errno.EADDRINUSE),
+        ("10.20.30.12", 3640, errno.EADDRNOTAVAIL),
+        ("10.20.30.11", 22, errno.EACCES),
+        ("10.20.30.11", 9999, errno.EADDRINUSE),
+    ],
+)
+async def test_an_address_that_cannot_be_had(running: Harbour, address: str, port: int, number: int) -> None:
+    """A port that is listened on or served, an address of another machine, a port of the system: each has its errno."""
+    running.lab.network.serve(Endpoint("10.20.30.11", 9999), Endpoint("127.0.0.1", 1))
+    await running.lab.adopt(running.lab.conditions)
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(listen(running, "excs-1", "10.20.30.11", 3650))
+        await until_open(running, "excp-1", "10.20.30.11", 3650)
+        second = await listen(running, "excs-1", address, port)
+        listening.cancel()
+    assert (second.status, second.out.decode().strip()) == (3, f"no {number}")
 
 
 async def test_nothing_runs_on_after_its_connection(running: Harbour) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 
 import pytest
 import trustme
@@ -39,18 +40,18 @@ async def connect(endpoint: Endpoint, *, limit: float = 0.5) -> str:
         ("exas-1", Endpoint("10.99.99.99", 2060), Fate.DROPPED),
     ],
 )
-async def test_a_route_ends_as_it_says(machine: str, virtual: Endpoint, fate: Fate) -> None:
+async def test_a_route_ends_as_it_says(tmp_path: Path, machine: str, virtual: Endpoint, fate: Fate) -> None:
     """A connect to a route's real socket does what its fate says: the kernel itself refuses or drops."""
     rules = Rules(dropped=frozenset({("excs-1", STAT)}))
-    async with Network(names=NAMES, hosts=HOSTS, rules=rules) as network, Peer() as peer:
+    async with Network(names=NAMES, hosts=HOSTS, board=tmp_path, rules=rules) as network, Peer() as peer:
         network.serve(STAT, peer)
         route = network.route(machine, virtual)
         assert (route.fate, await connect(route.real)) == (fate, fate.value)
 
 
-async def test_nothing_of_a_network_outlives_it() -> None:
+async def test_nothing_of_a_network_outlives_it(tmp_path: Path) -> None:
     """Once the network is left, its black hole and its peers refuse."""
-    async with Network(names={}, hosts=HOSTS) as network, Peer() as peer:
+    async with Network(names={}, hosts=HOSTS, board=tmp_path) as network, Peer() as peer:
         hole = network.route("excs-1", STAT).real
         _, held = await asyncio.open_connection(peer.host, peer.port)
     assert [await connect(hole), await connect(peer)] == ["refused", "refused"]
@@ -71,7 +72,8 @@ async def test_nothing_of_a_network_outlives_it() -> None:
 )
 def test_names_resolve_per_machine(machine: str, name: str, addresses: tuple[str, ...]) -> None:
     """A name can be unknown on one machine alone; letters' case and a final dot do not matter."""
-    network = Network(names=NAMES, hosts=HOSTS, rules=Rules(nameless=frozenset({("excs-1", "stat.example")})))
+    rules = Rules(nameless=frozenset({("excs-1", "stat.example")}))
+    network = Network(names=NAMES, hosts=HOSTS, board=Path(), rules=rules)
     assert network.resolve(machine, name) == addresses
 
 
@@ -94,7 +96,7 @@ async def test_the_wrong_service_says_what_it_is() -> None:
         writer.close()
 
 
-async def test_a_door_carries_both_ways_under_tls(tmp_path: object) -> None:
+async def test_a_door_carries_both_ways_under_tls(tmp_path: Path) -> None:
     """What stands behind a door sees plain bytes, its client sees verified TLS, and both ends close together."""
     authority = trustme.CA()
     serving, asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
@@ -106,7 +108,7 @@ async def test_a_door_carries_both_ways_under_tls(tmp_path: object) -> None:
             writer.write(line.upper())
         writer.close()
 
-    path = f"{tmp_path}/inner.sock"
+    path = tmp_path / "inner.sock"
     async with await asyncio.start_unix_server(shout, path), Door(path, tls=serving) as door:
         reader, writer = await asyncio.open_connection(
             door.host, door.port, ssl=asking, server_hostname="redis.example"
