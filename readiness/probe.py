@@ -7,6 +7,7 @@ What ``read`` returns is kept in the report: ``parse`` must give the same fact f
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ class HostProbe(Probe[FactT_co]):
 
     def parse(self, response: str) -> FactT_co:
         output, _, status = response.rpartition("\n[exit ")
-        if not status.endswith("]") or not status[:-1].isdigit():
+        if not re.fullmatch(r"[0-9]{1,3}\]", status):
             raise ProbeError(Cause.PARSE, f"the {self.section} section ended without its status")
         return self.understand(output, int(status[:-1]))
 
