@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from readiness_reports import words
+from readiness_reports.cover import lead
+from readiness_reports.outline import Outline
 
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?", "manual": "✎", "skip": "–"}
 STYLES = {
@@ -67,7 +69,7 @@ def clean(text: str) -> str:
 def lines(document: ReportDocument, *, details: bool = True) -> Iterator[Line]:
     """The whole page, line by line; ``details`` off ends it after what blocks sign-off."""
     yield from head(document)
-    yield from blocking(document)
+    yield from blockers(document)
     if details:
         yield from findings(document)
 
@@ -79,7 +81,7 @@ def head(document: ReportDocument) -> Iterator[Line]:
     facts = [site["name"], site["change_ticket"], f"page of {document['page']['revision']}"]
     yield Line(Text())
     yield Line(Text.assemble((said, style), "  ", (clean(" · ".join(fact for fact in facts if fact)), "dim")))
-    yield _indented(Text(_lead(document)))
+    yield _indented(Text(f"{lead(Outline(document))} {words.count(document['counts']['pass'], 'finding')} passed."))
     value = "not available" if score["value"] is None else f"{score['value']:g} of 100"
     earned = "" if score["value"] is None else f" ({score['earned']:g} of {score['possible']:g} points)"
     parts = [f"{covered[key]} {how}" for key, how in _COVERED if covered[key]]  # type: ignore[literal-required]
@@ -101,30 +103,7 @@ def head(document: ReportDocument) -> Iterator[Line]:
 _COVERED = (("attested", "attested"), ("waived", "waived"), ("unproven", "not proven"))
 
 
-def _lead(document: ReportDocument) -> str:
-    relevant = [each for each in document["requirements"] if each["origin"] != "beyond"]
-    mandatory = [each for each in relevant if each["obligation"] == "mandatory"]
-    missed = sum(each["status"] == "fail" for each in mandatory)
-    unproven = sum(each["status"] in {"unknown", "manual"} for each in mandatory)
-    counts = document["counts"]
-    passed = f"{words.count(counts['pass'], 'finding')} passed."
-    match document["verdict"]:
-        case "ready":
-            return f"Every requirement of the page that applies is met. {passed}"
-        case "ready_with_exceptions":
-            return f"Nothing mandatory stands open; the exceptions below were accepted or are recommendations. {passed}"
-        case "not_proven":
-            return f"Nothing mandatory is violated, but {_some(unproven)} not proven yet. {passed}"
-        case _:
-            more = f", {words.spelled(unproven)} more {'is' if unproven == 1 else 'are'} not proven" if unproven else ""
-            return f"{words.sentence(_some(missed))} not met{more}. {passed}"
-
-
-def _some(amount: int) -> str:
-    return f"{words.spelled(amount)} mandatory {'requirement is' if amount == 1 else 'requirements are'}"
-
-
-def blocking(document: ReportDocument) -> Iterator[Line]:
+def blockers(document: ReportDocument) -> Iterator[Line]:
     """What blocks sign-off, by the people who can mend it; unbuilt checks are one line."""
     built = {finding["id"] for finding in document["findings"] if not _unbuilt(finding)}
     groups = [
@@ -161,7 +140,7 @@ def findings(document: ReportDocument) -> Iterator[Line]:
     reading = [
         finding
         for finding in document["findings"]
-        if finding["status"] in ORDER and not _unbuilt(finding) and not _left_out(finding)
+        if finding["status"] in ORDER and not (_unbuilt(finding) or _left_out(finding) or finding["attestation"])
     ]
     reading.sort(key=lambda finding: ORDER.index(finding["status"]))
     for status, group in groupby(reading, key=lambda finding: finding["status"]):
