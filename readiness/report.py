@@ -226,9 +226,13 @@ def _valid_until(
 ) -> datetime | None:
     if status in {Status.UNKNOWN, Status.MANUAL, Status.SKIP}:
         return None
-    valid_for = site.report.valid_for.get(_kind(requirement.id), requirement.valid_for)
-    until = at + valid_for
+    until = at + validity(requirement, site)
     return min(until, judgement.valid_until) if judgement.valid_until is not None else until
+
+
+def validity(requirement: Requirement, site: Site) -> timedelta:
+    """For how long a proof of a requirement counts on this site, if nothing that was seen ends sooner."""
+    return site.report.valid_for.get(_kind(requirement.id), requirement.valid_for)
 
 
 def _kind(check: str) -> str:
