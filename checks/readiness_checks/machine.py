@@ -284,7 +284,7 @@ def _without_podman(system: System | Unread) -> tuple[str, ...]:
 
 def install_compose(system: System | Unread, docker: Docker | Unread) -> tuple[str, ...]:
     """Commands that bring Compose to this system, from where its engine came."""
-    distribution = isinstance(docker, Docker) and any(mark in docker.version for mark in ("dfsg", "ubuntu", "-ce"))
+    distribution = isinstance(docker, Docker) and docker.engine is Engine.ANSWERS and not docker.platform
     if amazon(system):
         return (
             "sudo mkdir -p /usr/local/lib/docker/cli-plugins",

@@ -253,7 +253,8 @@ class OneComponentEach(Check[SiteTarget, *tuple[IdentityFact, ...]]):
                 remedy=commands(
                     f"On one of each pair ({clones}), then confirm its new host key with `readiness hostkeys`:",
                     "sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup",
-                    "sudo rm -f /etc/ssh/ssh_host_* && sudo ssh-keygen -A && sudo systemctl restart sshd",
+                    "sudo rm -f /etc/ssh/ssh_host_* && sudo ssh-keygen -A",
+                    "sudo systemctl restart sshd || sudo systemctl restart ssh",
                 ),
                 job=f"Renew machine id and SSH host keys of the clones: {clones}",
                 lane=Lane.CONFIGURATION,

@@ -30,7 +30,8 @@ class Engine(StrEnum):
 class Docker:
     """Docker on one machine.
 
-    ``version`` is the engine's own word, empty unless it answers; ``client`` is the command's. ``said`` is what the
+    ``version`` is the engine's own word, empty unless it answers, and ``platform`` its word for who built it ("Docker
+    Engine - Community"; empty from distributions); ``client`` is the command's version. ``said`` is what the
     command answered where no engine did. ``socket`` is the path that was tried. ``unit`` is systemd's word for
     docker.service ("active", "inactive", "not-found"), empty where systemd did not tell; ``waiting`` where systemd
     would start it for the first who connects. ``data_root`` is where the engine keeps images and containers, ``data``
@@ -39,6 +40,7 @@ class Docker:
 
     engine: Engine
     version: str = ""
+    platform: str = ""
     client: str = ""
     said: str = ""
     socket: str = ""
@@ -185,9 +187,11 @@ class _About:
     def _answering(self, client: str, server: Mapping[str, object], found: Mapping[str, Part]) -> Docker:
         components = server.get("Components")
         names = [c.get("Name") for c in components if isinstance(c, dict)] if isinstance(components, list) else []
+        platform = server.get("Platform")
         return Docker(
             engine=Engine.PODMAN if "Podman Engine" in names else Engine.ANSWERS,
             version=str(server.get("Version") or ""),
+            platform=str(platform.get("Name") or "") if isinstance(platform, dict) else "",
             client=client,
             socket=self.socket,
             unit=self.unit,
