@@ -162,7 +162,8 @@ def _readable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())[:200].strip()
 
 
-# One thread and poll(2); Python 2.7 and 3 alike. A caller has three seconds for its word; there are 64 at most.
+# One thread and poll(2); Python 2.7 and 3 alike. A caller has three seconds for its word; there are 64 at most. The
+# caller is left to hang up first: who does keeps the port busy for a minute (TIME-WAIT), and that must not be us.
 _PYTHON = r"""
 import errno, os, select, signal, socket, sys, time
 
@@ -213,18 +214,20 @@ def plain(address):
 class Caller(object):
     def __init__(self, sock, peer):
         self.sock, self.peer, self.said, self.until = sock, peer, b"", clock() + 3
+        self.answered = False
 
     def heard(self):
         try:
             data = self.sock.recv(256)
         except (OSError, IOError) as error:
             return error.errno not in (errno.EAGAIN, errno.EINTR)
+        if self.answered or not data:
+            return not data
         self.said += data
-        if data and b"\n" not in self.said and len(self.said) < 256:
-            return False
         if b"\n" in self.said:
+            self.answered = True
             self.answer()
-        return True
+        return len(self.said) >= 256
 
     def answer(self):
         text = self.said.split(b"\n")[0].decode("ascii", "replace")
@@ -343,20 +346,24 @@ while (1) {
   for my $fd (keys %callers) {
     my $caller = $callers{$fd};
     if ($ready > 0 && vec $reading, $fd, 1) {
-      my $got = sysread $caller->{socket}, $caller->{said}, 256, length $caller->{said};
+      my $got = sysread $caller->{socket}, my $data, 256;
+      $caller->{until} = 0 unless $got;
+      next if $caller->{answered};
+      $caller->{said} .= $data // "";
       if ($caller->{said} =~ /\n/) {
+        $caller->{answered} = 1;
         (my $word = (split /\n/, $caller->{said})[0] // "") =~ s/[^A-Za-z0-9]//g;
         $word = substr $word, 0, 64;
         my $local = host(getsockname $caller->{socket});
         local $SIG{PIPE} = "IGNORE";
         syswrite $caller->{socket}, "$nonce $word $caller->{peer} $local\n"
           and say_so("called", $caller->{peer}, $local, $word);
-        $caller->{until} = 0;
-      } elsif (!$got || length $caller->{said} >= 256) {
-        $caller->{until} = 0;
       }
+      $caller->{until} = 0 if length $caller->{said} >= 256;
     }
-    if ($caller->{until} <= time) { close $caller->{socket}; delete $callers{$fd} }
+  }
+  for my $fd (keys %callers) {
+    if ($callers{$fd}{until} <= time) { close $callers{$fd}{socket}; delete $callers{$fd} }
   }
   if (time >= $beat) { syswrite STDOUT, "\n"; $beat = time + 1 }
 }
