@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from readiness import Cause, Evidence, Judgement, Lane, Level, Settled, Unread
@@ -21,15 +21,21 @@ NO_ANSWER = "The machine is not built yet, cannot be reached or logged in to, or
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was expected of a machine and what was observed there, ready for whichever conclusion it allows."""
+    """What was expected of a machine and what was observed there, for whichever conclusion it allows."""
 
     expected: str
     observed: str
     evidence: tuple[Evidence, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def met(self, summary: str, reasoning: str) -> Judgement:
         return Judgement.met(
-            summary, expected=self.expected, observed=self.observed, evidence=self.evidence, reasoning=reasoning
+            summary,
+            expected=self.expected,
+            observed=self.observed,
+            evidence=self.evidence,
+            figures=self.figures,
+            reasoning=reasoning,
         )
 
     def missed(self, summary: str, reasoning: str, *, remedy: str, job: str, lane: Lane) -> Judgement:
@@ -38,6 +44,7 @@ class Comparison:
             expected=self.expected,
             observed=self.observed,
             evidence=self.evidence,
+            figures=self.figures,
             reasoning=reasoning,
             remedy=remedy,
             job=job,
@@ -50,6 +57,7 @@ class Comparison:
             expected=self.expected,
             observed=self.observed,
             evidence=self.evidence,
+            figures=self.figures,
             reasoning=reasoning,
             remedy=remedy,
             job=job,
@@ -65,6 +73,7 @@ class Comparison:
             expected=self.expected,
             observed=self.observed,
             evidence=self.evidence,
+            figures=self.figures,
             lane=lane,
         )
 

@@ -92,6 +92,7 @@ class TimeSynchronised(Check[VmTarget, TimeSync, System | Unread]):
             expected="set within the last 24 hours, by a source that is polled at least as often",
             observed=_observed(sync),
             evidence=_evidence(sync),
+            figures={} if sync.age is None else {"age_s": sync.age, "limit_s": DAY},
         )
         return _Clock(target, sync, _Commands(sync, system), compared).judge()
 
@@ -385,6 +386,7 @@ class ClockOffset(Check[VmTarget, ClockReading]):
             expected="2 seconds at the most, beyond the uncertainty",
             observed=observed,
             evidence=(Evidence(label=label, value=observed, level=Level.PROTOCOL, of=clock),),
+            figures={"offset_s": clock.offset_s, "uncertainty_s": clock.uncertainty_s},
         )
         if not clock.beyond(self.tolerance):
             return compared.met(

@@ -503,7 +503,9 @@ def test_a_clock_counts_as_set_by_what_its_keeper_tells(name: str, outcome: Outc
 def test_twenty_four_hours_are_the_limit(age: float, outcome: Outcome) -> None:
     """Exactly 24 hours is still within the page's words."""
     sync = replace(read(ReadTimeSync("vm"), "rhel-9"), age=age)
-    assert TimeSynchronised().judge(one(Role.EXAS), sync, UNREAD).outcome is outcome
+    judged = TimeSynchronised().judge(one(Role.EXAS), sync, UNREAD)
+    assert judged.outcome is outcome
+    assert judged.figures == {"age_s": age, "limit_s": 86_400.0}
 
 
 @pytest.mark.parametrize(("longest", "outcome"), [(2.0**16, MET), (86_400.0, MET), (2.0**17, WEAK)])
