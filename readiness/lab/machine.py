@@ -23,7 +23,6 @@ import asyncssh
 
 from readiness.lab.network import Network
 from readiness.lab.segment import Segment
-from readiness.probe import HostProbe
 
 _HIDDEN = (
     "perl", "bash", "ncat", "nc", "socat", "wget", "busybox", "gawk", "telnet", "openssl", "ssh", "ssh-keyscan",
@@ -215,12 +214,7 @@ class Machine:
 def _printing(response: str) -> str:
     """Shell text that prints a recorded response's output and ends with its status."""
     output, _, status = response.rpartition("\n[exit ")
-    return f"printf '%s' {shlex.quote(output)}; return {int(status.rstrip(']'))}"
-
-
-def recorded(output: str, status: int = 0) -> str:
-    """The response of a section that prints this."""
-    return HostProbe.recorded(output.rstrip("\n"), status)
+    return f"printf '%s' {shlex.quote(output)}; return {int(status.strip().rstrip(']'))}"
 
 
 def _overlap(text: bytes, sought: bytes) -> int:

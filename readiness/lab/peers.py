@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import ssl
-from collections.abc import Coroutine
 from pathlib import Path
 
 from readiness.lab.network import LOOPBACK
@@ -15,64 +12,39 @@ from readiness.site import Endpoint
 BACKLOG = 4096
 """Connections that wait to be accepted; where they do not fit, the kernel drops the next, and its client waits 1 s."""
 
-PAUSE = 0.005
-"""Seconds between two looks for new connections."""
-
 HTTP_GREETING = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 """What a web server says to a client that does not speak HTTP."""
 
 
 class Peer:
-    """A listening socket on loopback, on a port of the system's choice; every connection dies with it.
-
-    Connections are taken in every few milliseconds, not at the moment they come: to be woken by a connect would take
-    the processor from whoever times that connect.
-    """
+    """A listening socket on loopback, on a port of the system's choice; every connection dies with it."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
-        self._listener: socket.socket | None = None
-        self._work: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Endpoint:
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=BACKLOG)
-        self._listener.setblocking(False)
-        self._begin(self._take_in(self._listener))
-        return Endpoint(LOOPBACK, self._listener.getsockname()[1])
+        self._server = await asyncio.start_server(self._accepted, LOOPBACK, 0, ssl=self._tls, backlog=BACKLOG)
+        return Endpoint(LOOPBACK, self._server.sockets[0].getsockname()[1])
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._listener is not None
-        self._listener.close()
-        for work in self._work:
-            work.cancel()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        assert self._server is not None
+        self._server.close()
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-
-    async def _take_in(self, listener: socket.socket) -> None:
-        while True:
-            with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-                while True:
-                    self._begin(self._welcome(listener.accept()[0]))
-            await asyncio.sleep(PAUSE)
-
-    async def _welcome(self, client: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, client, ssl=self._tls)
-        except OSError:
-            return  # the client went away, or speaks no TLS
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks.add(talk)
         try:
             await self.talk(reader, writer)
-        except* OSError:
-            pass  # the client went away
+        except* (OSError, asyncio.CancelledError):
+            pass  # the client went away, or the lab did
         finally:
+            self._talks.discard(talk)
             writer.close()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
