@@ -258,6 +258,14 @@ def test_listeners_are_found_by_their_port(name: str, port: int, holders: list[t
     assert [(one.address, one.process) for one in fact.on(port)] == holders
 
 
+def test_the_audits_own_listener_holds_no_port() -> None:
+    """Another question may be listening on the component's port meanwhile: that is nobody in its way."""
+    ours = 'LISTEN 0 5 0.0.0.0:3640 0.0.0.0:* users:(("readiness-port",pid=4242,fd=3))'
+    theirs = 'LISTEN 0 5 0.0.0.0:3640 0.0.0.0:* users:(("readiness-porter",pid=4242,fd=3))'
+    assert ReadListeners("vm").understand(f"=== ss\n{ours}\n--- 0\n", 0).on(3640) == ()
+    assert len(ReadListeners("vm").understand(f"=== ss\n{theirs}\n--- 0\n", 0).on(3640)) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "python3", "pip3", "others"),
     [

@@ -12,6 +12,7 @@ from typing import ClassVar
 from readiness.host_script import parts
 from readiness.model import Cause, ProbeError
 from readiness.probe import HostProbe
+from readiness.vantage.listener import PROCESS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,10 @@ class Listeners:
 
 @dataclass(frozen=True)
 class ReadListeners(HostProbe[Listeners]):
-    """Ask ss(8) for the listening TCP sockets; root is told whose they are. Without ss, proc_net_tcp(5)."""
+    """Ask ss(8) for the listening TCP sockets; root is told whose they are. Without ss, proc_net_tcp(5).
+
+    The audit's own listener, which another question may be holding a port with, is left out.
+    """
 
     method: ClassVar[str] = "ss -ltnp"
     section: ClassVar[str] = "listeners"
@@ -178,6 +182,8 @@ def _from_ss(text: str) -> Iterator[Listener]:
         if not row:
             continue
         holder = re.search(r'\(\("(.*?)",pid=(\d{1,10})', row[3])
+        if holder and holder[1] == PROCESS:
+            continue
         yield Listener(
             address=row[1].strip("[]"),
             port=int(row[2]),
