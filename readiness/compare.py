@@ -62,7 +62,7 @@ class Seen:
 
 _GOOD = frozenset({"pass", "skip"})
 _BADNESS = {"pass": 0, "skip": 0, "warn": 1, "manual": 2, "unknown": 3, "fail": 4}
-_DURATION = re.compile(r"\d+(?:\.\d+)?\s?(?:[mµ]?s|min|h|seconds?|minutes?|hours?|days?)\b")
+_DURATION = re.compile(r"[-+±]?\s?\d+(?:\.\d+)?\s?(?:[mµ]?s|min|h|seconds?|minutes?|hours?|days?)\b")
 
 
 def change(before: Seen | None, after: Seen) -> Change:

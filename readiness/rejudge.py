@@ -235,36 +235,38 @@ def suppose(
     """
     wanted = _wanted(plan, assumptions)
     instances: list[Instance] = []
-    notices: list[Notice] = []
+    moved: dict[tuple[Assumption, Status], list[str]] = {}
     for instance in plan.instances:
-        status = wanted.get(instance.id)
-        if status is not None:
+        assumed = wanted.get(instance.id)
+        if assumed is not None:
             judged = judge(instance, readings, at=at, site=plan.site)
-            if judged.status is status:
-                notices.append(Notice("assumed", f"Nothing had to be assumed of {instance.id}: it is {status}."))
-            else:
-                notices.append(
-                    Notice(
-                        "assumed", f"Assumed, not proven: {instance.id} is {status}; the record says {judged.status}."
-                    )
-                )
-                instance = replace(instance, needs=(), settled=_assumed(judged, status, at))
+            moved.setdefault((assumed, judged.status), []).append(instance.id)
+            if judged.status is not assumed.status:
+                instance = replace(instance, needs=(), settled=_assumed(judged, assumed.status, at))
         instances.append(instance)
-    return replace(plan, instances=tuple(instances)), tuple(notices)
+    notices = tuple(_aloud(assumed, status, ids) for (assumed, status), ids in moved.items())
+    return replace(plan, instances=tuple(instances)), notices
 
 
-def _wanted(plan: Plan, assumptions: Sequence[Assumption]) -> Mapping[str, Status]:
-    wanted: dict[str, Status] = {}
+def _aloud(assumed: Assumption, judged: Status, ids: Sequence[str]) -> Notice:
+    what = ids[0] if len(ids) == 1 else f"{assumed.finding} ({len(ids)} findings)"
+    if judged is assumed.status:
+        return Notice("assumed", f"Nothing had to be assumed of {what}: by the record it is {judged}.")
+    return Notice("assumed", f"Assumed, not proven: {what} is {assumed.status}; the record says {judged}.")
+
+
+def _wanted(plan: Plan, assumptions: Sequence[Assumption]) -> Mapping[str, Assumption]:
+    wanted: dict[str, Assumption] = {}
     for each in assumptions:
         found = [instance for instance in plan.instances if each.concerns(instance.id)]
         if not found:
             near = get_close_matches(each.finding, [instance.id for instance in plan.instances], n=1)
             raise Unassumable(f"there is no finding {each.finding}" + (f"; did you mean {near[0]}?" if near else ""))
         for instance in found:
-            obligation = instance.check.requirement.obligation
+            obligation = instance.target.obligation or instance.check.requirement.obligation
             if each.status is Status.FAIL and obligation is not Obligation.MANDATORY:
                 raise Unassumable(f"{instance.id} is {obligation}: it can be warn at the worst, never fail")
-            wanted[instance.id] = each.status
+            wanted[instance.id] = each
     return wanted
 
 

@@ -34,6 +34,23 @@ class CatalogueFormat(StrEnum):
     MD = "md"
 
 
+class ComparisonFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    MD = "md"
+
+
+class StatusFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+class RequestFormat(StrEnum):
+    CSV = "csv"
+    MD = "md"
+    JSON = "json"
+
+
 class ReportFormat(StrEnum):
     HTML = "html"
     MD = "md"
@@ -174,6 +191,109 @@ def render(
     from readiness.cli.audit import render
 
     raise typer.Exit(render(report, format.value, out))
+
+
+@app.command(short_help="What differs between two reports.")
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="The earlier report.", show_default=False)],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="The later report.", show_default=False)],
+    format: Annotated[ComparisonFormat, typer.Option("--format", help="How to print it.")] = ComparisonFormat.TABLE,
+) -> None:
+    """Say what was fixed, what regressed, what is new, gone, changed or still open; exits 1 when something regressed.
+
+    A VM that was rebuilt in between is named: what passed on it before counts for nothing.
+    """
+    from readiness.cli.offline import compare
+
+    raise typer.Exit(compare(old, new, format.value))
+
+
+@app.command(short_help="What of a report is stale by a date.")
+def status(
+    report: ReportFile,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="A day (to its end, UTC) or a moment; else now.")
+    ] = None,
+    format: Annotated[StatusFormat, typer.Option("--format", help="How to print it.")] = StatusFormat.TABLE,
+) -> None:
+    """Say what of a report is stale by then and must be proven again; exits 3 when something is."""
+    from readiness.cli.offline import status
+
+    raise typer.Exit(status(report, at, format.value))
+
+
+@app.command(short_help="Judge a report's observations again, offline.")
+def rejudge(
+    report: ReportFile,
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="FILE", help="Another site file than the recorded one.")
+    ] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A value of the site: capacity.agents=3000.")
+    ] = None,
+    assume: Annotated[
+        list[str] | None, typer.Option("--assume", metavar="FINDING=STATUS", help="Such as 'vm.memory[excs-1]=pass'.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the what-if goes, as JSON and HTML.")
+    ] = None,
+) -> None:
+    """Judge what a report recorded by other figures, and print what would still block; never for sign-off.
+
+    Nothing is asked: what the record does not hold is unknown. Exits as an audit with that verdict would.
+    """
+    from readiness.cli.what_if import Hypothesis, rejudge
+
+    hypothesis = Hypothesis(site=site, settings=set or [], assumptions=assume or [], out=out)
+    raise typer.Exit(rejudge(report, hypothesis))
+
+
+@app.command(short_help="The connectivity table as a firewall request.")
+def firewall(
+    file: SiteFile,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="REPORT.json", help="Only what this report saw blocked.")
+    ] = None,
+    format: Annotated[RequestFormat, typer.Option("--format", help="How to print it.")] = RequestFormat.MD,
+) -> None:
+    """Print the connectivity table as a firewall request, merged by source group, destination and port.
+
+    With a report, only the connections that it saw blocked on the way, from the addresses that it saw; those that
+    were blocked in the run before and are no more are marked fulfilled.
+    """
+    from readiness.cli.offline import firewall
+
+    raise typer.Exit(firewall(file, report, format.value))
+
+
+@app.command(short_help="Seal every file of a report with an SSH key.")
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A report's folder.", show_default=False)],
+    key: Annotated[Path, typer.Option("--key", metavar="KEY", help="Your private SSH key.", show_default=False)],
+    identity: Annotated[
+        str | None, typer.Option("--identity", metavar="NAME", help="Who signs; else the key's comment.")
+    ] = None,
+) -> None:
+    """Write a manifest of every file's SHA-256, and its signature, which `ssh-keygen -Y verify` understands too."""
+    from readiness.cli.sealing import sign
+
+    raise typer.Exit(sign(folder, key, identity))
+
+
+@app.command(short_help="Check that a report is as it was sealed.")
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A sealed report's folder.", show_default=False)],
+    allowed_signers: Annotated[
+        Path | None, typer.Option("--allowed-signers", metavar="FILE", help="Who may sign, as ssh-keygen(1) has it.")
+    ] = None,
+) -> None:
+    """Name whatever was changed, is missing or is not covered since a report was sealed.
+
+    Exits 0 when an allowed signer sealed it, 3 when it is intact but the signer was not checked, 1 otherwise.
+    """
+    from readiness.cli.sealing import verify
+
+    raise typer.Exit(verify(folder, allowed_signers))
 
 
 @app.command(short_help="The catalogue of checks; with an id, one explained.")
