@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -251,3 +252,60 @@ def test_the_report_alone_on_standard_output(hosts: Hosts, tmp_path: Path) -> No
     document = json.loads(done.stdout)
     assert document["run"]["scope"] == "partial"
     assert [path.name for path in tmp_path.iterdir()] == ["site.yaml"]
+
+
+def test_an_interrupted_audit_writes_what_it_found(hosts: Hosts, tmp_path: Path) -> None:
+    """Ctrl-C: exit 130, a whole report that is valid, marked incomplete, with every planned finding in it."""
+    with swallowing() as dropped:
+        (tmp_path / "site.yaml").write_text(
+            "site: {name: Loopback}\n" + hosts.yaml() + f"sip_servers: [{{host: 127.0.0.1, port: {dropped}}}]\n"
+        )
+        program = [sys.executable, "-m", "readiness", "audit", "site.yaml", "--out", "out"]
+        with subprocess.Popen(
+            program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("excs-1: connected"):
+                    break
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+    assert process.returncode == 130
+    document = as_json.read(tmp_path / "out/report.json")
+    assert document["run"]["complete"] is False
+    assert document["verdict"] in {"not_proven", "not_ready"}
+    (cut,) = [
+        finding
+        for finding in document["findings"]
+        if finding["id"] == f"connectivity.sip-server[excp-1->127.0.0.1:{dropped}]"
+    ]
+    assert (cut["status"], reason(cut)) == ("unknown", "cancelled")
+
+
+async def test_a_deadline_keeps_what_was_found(hosts: Hosts, tmp_path: Path) -> None:
+    """``--timeout``: the audit ends then, and what it had not learnt is unknown, timeout."""
+    with swallowing() as dropped:
+        path = tmp_path / "site.yaml"
+        text = "site: {name: Loopback}\n" + hosts.yaml() + f"sip_servers: [{{host: 127.0.0.1, port: {dropped}}}]\n"
+        path.write_text(text)
+        began = time.monotonic()
+        document = await audit(plan(load_site(path), load_packs()), deadline=2.5)
+        took = time.monotonic() - began
+    assert took < 8
+    assert document["run"]["complete"] is False
+    (cut,) = [each for each in document["findings"] if each["id"].startswith("connectivity.sip-server[excp-1")]
+    assert (cut["status"], reason(cut)) == ("unknown", "timeout")
+
+
+async def test_two_connections_to_a_host_at_the_most(hosts: Hosts, tmp_path: Path) -> None:
+    """sshd's own log counts the logins of one whole audit."""
+    before = hosts.excs.said("Accepted publickey")
+    with ExitStack() as peers:
+        sip, _ = peers.enter_context(serving(silent))
+        database, _ = peers.enter_context(serving(silent))
+        await audited(
+            hosts.yaml() + f"sip_servers: [{{host: 127.0.0.1, port: {sip}}}]\n"
+            f"config_db: {{engine: postgresql, host: 127.0.0.1, port: {database}}}\n",
+            tmp_path,
+        )
+    assert 1 <= hosts.excs.said("Accepted publickey") - before <= 2
