@@ -144,13 +144,17 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What one instance of a check is about; ``name`` is what stands in brackets in the finding's id."""
+    """What one instance of a check is about; ``name`` is what stands in brackets in the finding's id.
+
+    ``obligation`` is given where it differs from the requirement's: an edge of an optional element.
+    """
 
     kind: TargetKind
     name: str
     source: str | None = None
     host: str | None = None
     port: int | None = None
+    obligation: Obligation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,6 +400,11 @@ class Finding:
     attestation: Attestation | None = None
     waiver: Waiver | None = None
     change: str | None = None
+
+    @property
+    def obligation(self) -> Obligation:
+        """How strongly the page asks for it of this target."""
+        return self.target.obligation or self.requirement.obligation
 
     @property
     def settled(self) -> bool:

@@ -151,7 +151,7 @@ def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: 
     ends = [reading.observation.started_at + timedelta(seconds=reading.observation.duration_s) for reading in read]
     started_at = min(starts, default=at)
     evidence = tuple(_completed(piece, instance.probes, read, at=started_at) for piece in judgement.evidence)
-    status = status_of(judgement.outcome, requirement.obligation)
+    status = status_of(judgement.outcome, instance.target.obligation or requirement.obligation)
     return Finding(
         id=instance.id,
         requirement=requirement,
@@ -323,7 +323,7 @@ def _finding(finding: Finding) -> FindingDocument:
             "port": finding.target.port,
         },
         status=_word(finding.status),
-        obligation=finding.requirement.obligation.value,
+        obligation=finding.obligation.value,
         origin=finding.requirement.origin.value,
         level=finding.level.word,
         summary=judgement.summary,
@@ -477,7 +477,7 @@ def _blockers(findings: Sequence[Finding], site: Site, today: date) -> list[Bloc
 
 
 def _blocks(finding: Finding) -> bool:
-    if not counted(finding.requirement) or finding.requirement.obligation is not Obligation.MANDATORY:
+    if not counted(finding.requirement) or finding.obligation is not Obligation.MANDATORY:
         return False
     return (finding.status is Status.FAIL and finding.waiver is None) or (
         finding.status in OPEN and not finding.settled

@@ -97,7 +97,7 @@ def _settled_by(findings: Sequence[Finding]) -> str:
 def verdict(findings: Sequence[Finding], *, whole: bool) -> Verdict:
     """Decide; ``whole`` is false for a partial or incomplete run, which can disprove but not prove."""
     relevant = [finding for finding in findings if counted(finding.requirement)]
-    mandatory = [finding for finding in relevant if finding.requirement.obligation is Obligation.MANDATORY]
+    mandatory = [finding for finding in relevant if finding.obligation is Obligation.MANDATORY]
     if any(finding.status is Status.FAIL and finding.waiver is None for finding in mandatory):
         return Verdict.NOT_READY
     if not whole or any(finding.status in OPEN and not finding.settled for finding in mandatory):
