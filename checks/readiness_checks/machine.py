@@ -209,7 +209,7 @@ def _judge_version(docker: Docker, system: System | Unread, *, name: str, where:
         f"Docker Engine on {name} is {docker.version}; {DOCKER} or later is asked for.",
         f"The engine itself answered with {docker.version}, and {docker.numbers[0]} is less than {DOCKER}.",
         remedy=commands(
-            f"Upgrade the engine on {where}; its containers stop for the time:", *_install(system), *_confirm()
+            f"Upgrade the engine on {where}; its containers stop for the time:", *_upgrade(docker, system), *_confirm()
         ),
         job=f"Upgrade Docker Engine {docker.version} on {name} to {DOCKER} or later",
         lane=Lane.VERSION,
@@ -277,6 +277,15 @@ def _install(system: System | Unread) -> tuple[str, ...]:
                 "# as https://docs.docker.com/engine/install/ says for this distribution",
                 start,
             )
+
+
+def _upgrade(docker: Docker, system: System | Unread) -> tuple[str, ...]:
+    """Commands that renew an engine from where it came: Docker's own packages and a distribution's do not mix."""
+    if docker.platform and family(system) is Family.DEBIAN:
+        return ("sudo apt-get update", f"sudo apt-get install -y {_CE}")
+    if docker.platform and family(system) is Family.RED_HAT and not amazon(system):
+        return (f"sudo dnf install -y {_CE}",)
+    return _install(system)
 
 
 def _without_podman(system: System | Unread) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class EnoughMemory(Check[VmTarget, Memory, DmiMemory | Unread]):
             )
         compared = Comparison(
             expected=f"{gigabytes(wanted)} or more",
-            observed=f"{exact(size)}, {evidence[0].label}",
+            observed=f"{exact(size)} of {evidence[0].label}",
             evidence=evidence,
         )
         read = f"{gigabytes(wanted)} is read as {wanted:,} bytes, the reading that is kindest to the customer. {kind}"
@@ -157,11 +157,11 @@ class EnoughMemory(Check[VmTarget, Memory, DmiMemory | Unread]):
 def _given(memory: Memory, dmi: DmiMemory | Unread) -> tuple[int, Evidence] | None:
     """The memory that the machine was given in bytes, and where that stands; ``None`` where nothing tells."""
     if memory.installed is not None:
-        size, label, fact = memory.installed, "Memory blocks online", memory
-        return size, Evidence(label=label, value=exact(size), level=Level.AUTHENTICATED, of=fact)
+        size = memory.installed
+        return size, Evidence(label="memory blocks online", value=exact(size), level=Level.AUTHENTICATED, of=memory)
     if isinstance(dmi, DmiMemory) and dmi.installed is not None:
         size = dmi.installed
-        return size, Evidence(label="Memory modules", value=exact(size), level=Level.AUTHENTICATED, of=dmi)
+        return size, Evidence(label="memory modules", value=exact(size), level=Level.AUTHENTICATED, of=dmi)
     return None
 
 
@@ -235,7 +235,10 @@ def _measured(disks: Disks, docker: Docker | Unread) -> tuple[Evidence, ...]:
     if isinstance(docker, Docker) and docker.data is not None:
         data = docker.data
         held = f"{docker.data_root}: {gigabytes(data.size)} on {data.device}, {gigabytes(data.free)} free"
-        evidence.append(Evidence(label="Docker's data root", value=held, level=Level.AUTHENTICATED, of=docker))
+        row = Evidence(
+            label="Docker's data root", value=held, level=Level.AUTHENTICATED, of=docker, method="docker info, df"
+        )
+        evidence.append(row)
     return tuple(evidence)
 
 

@@ -127,7 +127,10 @@ def _evidence(sync: TimeSync) -> tuple[Evidence, ...]:
         rows.append(("Clocks of the hypervisor", ", ".join(sync.clocks)))
     if sync.said:
         rows.append(("Its answer", sync.said))
-    return tuple(Evidence(label=label, value=value, level=Level.AUTHENTICATED, of=sync) for label, value in rows)
+    return tuple(
+        Evidence(label=label, value=value, level=Level.AUTHENTICATED, of=sync, method=sync.told_by)
+        for label, value in rows
+    )
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ class TimeSource:
 class TimeSync:
     """How a machine's clock is kept.
 
-    ``age``: seconds since the clock was last set or corrected, ``None`` where nothing tells. ``poll``: the longest
-    interval between two polls that is in use, ``longest`` the one that the configuration allows, in seconds, ``None``
-    where nothing tells. ``hypervisor`` names guest tools that set the clock, ``processes`` the time services that run;
+    ``age``: seconds since the clock was last set or corrected. ``poll``: seconds between two polls of the source that
+    is selected, else the longest in use; ``longest``: what the configuration allows. Each is ``None`` where nothing
+    tells. ``hypervisor`` names guest tools that set the clock, ``processes`` the time services that run;
     ``all_processes`` says that no process was hidden from us. ``flag`` is the kernel's word that its clock is
     synchronised, ``scheduled`` holds cron's lines that set it, ``clocks`` the hypervisor's clocks that a service could
     use. ``said`` is a service's refusal to tell.
@@ -66,6 +66,19 @@ class TimeSync:
     @property
     def selected(self) -> TimeSource | None:
         return next((source for source in self.sources if source.selected), None)
+
+    @property
+    def told_by(self) -> str:
+        """The commands that told."""
+        match self.keeper:
+            case Keeper.CHRONY:
+                return "chronyc tracking, sources"
+            case Keeper.TIMESYNCD:
+                return "timedatectl show-timesync"
+            case Keeper.NTPD:
+                return "ntpq -pn"
+            case _:
+                return "/proc, timedatectl"
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ echo '--- 0'
                 enable="Run `date -u +%s` as the audit's user there: it has to print a number.",
             )
         now = float(clock)
-        processes = tuple(dict.fromkeys(_text(found, "processes").split()))
+        processes = tuple(dict.fromkeys(_WHOLE.get(name, name) for name in _text(found, "processes").split()))
         kept = _kept(found, processes, now)
         enabled = _text(found, "vmware-toolbox-cmd").strip().lower() == "enabled"
         return replace(
@@ -145,11 +158,15 @@ echo '--- 0'
         )
 
 
+_WHOLE = {"systemd-timesyn": "systemd-timesyncd"}
+"""Names that the kernel cuts off after 15 characters (proc_pid_comm(5)), made whole again."""
+
+
 def _kept(found: Mapping[str, Part], processes: tuple[str, ...], now: float) -> TimeSync:
     longest = _longest_poll(_text(found, "configuration"))
     if "chronyd" in processes:
         return _chrony(found, now, longest)
-    if "systemd-timesyn" in processes:
+    if "systemd-timesyncd" in processes:
         return _timesyncd(found, now)
     if "ntpd" in processes:
         return _ntpd(found, longest)
@@ -172,10 +189,15 @@ def _chrony(found: Mapping[str, Part], now: float, longest: float) -> TimeSync:
         keeper=Keeper.CHRONY,
         sources=sources,
         age=_chrony_age(tracking, now),
-        poll=float(max((source.poll for source in sources), default=0)) or None,
+        poll=_poll(sources),
         longest=longest,
         said="" if tracking else _refusal(found, "chronyc tracking"),
     )
+
+
+def _poll(sources: tuple[TimeSource, ...]) -> float | None:
+    selected = [source.poll for source in sources if source.selected]
+    return float(max(selected or [source.poll for source in sources], default=0)) or None
 
 
 def _chrony_age(tracking: str, now: float) -> float | None:
@@ -247,7 +269,7 @@ def _ntpd(found: Mapping[str, Part], longest: float) -> TimeSync:
         keeper=Keeper.NTPD,
         sources=sources,
         age=float(age) if age is not None else None,
-        poll=float(max((source.poll for source in sources), default=0)) or None,
+        poll=_poll(sources),
         longest=longest,
         said="" if sources else _refusal(found, "ntpq -pn"),
     )

@@ -425,6 +425,21 @@ def test_an_engine_comes_by_the_distributions_own_tool(name: str, commands: list
 
 
 @pytest.mark.parametrize(
+    ("name", "platform", "command"),
+    [
+        ("debian-12", "Docker Engine - Community", "apt-get install -y docker-ce docker-ce-cli"),
+        ("debian-12", "", "apt-get install -y docker.io"),
+        ("rhel-8", "Docker Engine - Community", "dnf install -y docker-ce docker-ce-cli"),
+        ("sles-15", "", "zypper --non-interactive install docker"),
+    ],
+)
+def test_an_old_engine_is_renewed_from_where_it_came(name: str, platform: str, command: str) -> None:
+    """Docker's own packages and the distribution's are not laid over one another."""
+    docker = Docker(engine=Engine.ANSWERS, version="19.03.15", platform=platform, socket="/var/run/docker.sock")
+    assert command in DockerEngine().judge(one(), docker, read(ReadSystem("vm"), name)).remedy
+
+
+@pytest.mark.parametrize(
     ("fact", "outcome"),
     [
         (Compose("docker compose", "2.27.0"), MET),

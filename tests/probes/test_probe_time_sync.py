@@ -18,14 +18,14 @@ HOUR = 3600.0
 @pytest.mark.parametrize(
     ("name", "keeper", "source", "age", "poll", "longest"),
     [
-        ("rhel-8", Keeper.CHRONY, "10.20.30.5", 97.0, 128.0, 1024.0),
+        ("rhel-8", Keeper.CHRONY, "10.20.30.5", 97.0, 64.0, 1024.0),
         ("rhel-9", Keeper.CHRONY, "10.20.30.5", 212.0, 1024.0, 1024.0),
         ("rocky-9", Keeper.CHRONY, "10.20.30.5", 377.0, 512.0, 1024.0),
         ("debian-12", Keeper.CHRONY, "10.20.30.5", 38.0, 64.0, 1024.0),
         ("sles-15", Keeper.CHRONY, "10.20.30.5", 655.0, 1024.0, 1024.0),
-        ("amazon-2", Keeper.CHRONY, "169.254.169.123", 14.0, 1024.0, 1024.0),
+        ("amazon-2", Keeper.CHRONY, "169.254.169.123", 14.0, 16.0, 1024.0),
         ("amazon-2023", Keeper.CHRONY, "169.254.169.123", 9.0, 16.0, 1024.0),
-        ("ubuntu-20.04~phc", Keeper.CHRONY, "PHC0", 11.0, 64.0, 1024.0),
+        ("ubuntu-20.04~phc", Keeper.CHRONY, "PHC0", 11.0, 8.0, 1024.0),
         ("ubuntu-20.04", Keeper.TIMESYNCD, "ntp.ubuntu.com", 640.0, 1024.0, 2048.0),
         ("ubuntu-22.04", Keeper.TIMESYNCD, "10.20.30.5", 1124.0, 2048.0, 2048.0),
         ("ubuntu-24.04", Keeper.TIMESYNCD, "ntp.ubuntu.com", 1800.0, 2048.0, 2048.0),
