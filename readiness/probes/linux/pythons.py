@@ -62,10 +62,18 @@ try:
     print(pip.__version__)
 except ImportError:
     pass'
-ask python3 python3 -c "$versions"
+python=$(command -v python3) || python=
+if [ "$python" ]; then
+  own=$("$python" -c "$versions" 2>&1)
+  status=$?
+  printf '=== python3\\n%s\\n--- %s\\n' "$own" "$status"
+else
+  printf '=== python3\\n--- missing\\n'
+fi
 pip=$(command -v pip3) && if read -r first <"$pip"; then
   # shellcheck disable=SC2086
   case $first in
+  "#!$python") printf '=== pip3\\n%s\\n--- %s\\n' "$own" "$status" ;;
   '#!'*python*) ask pip3 ${first#??} -c "$versions" ;;
   *) ask 'pip3 --version' pip3 --version ;;
   esac
