@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -145,7 +146,7 @@ class Identity:
     """Which machine it is.
 
     ``boot_id`` is new with every start of a kernel, so no two running kernels share it. ``machine_id`` and
-    ``host_keys`` (fingerprints of SSH host keys) are what careless cloning copies.
+    ``host_keys`` are what careless cloning copies, the latter as fingerprints of SSH host keys ("SHA256:...").
     """
 
     boot_id: str
@@ -174,10 +175,19 @@ show /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub /etc/ssh/
                 "/proc/sys/kernel/random/boot_id holds no boot id",
                 enable="Mount /proc on that machine, readable for every user, then run the audit again.",
             )
-        keys = (text.split()[1] for name, text in part.items() if name.endswith(".pub") and len(text.split()) >= 2)
+        keys = (_fingerprint(text) for name, text in part.items() if name.endswith(".pub"))
         return Identity(
             boot_id=boot_id,
             machine_id=part.get("/etc/machine-id", ""),
             hostname=part.get("/proc/sys/kernel/hostname", ""),
-            host_keys=tuple(hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys),
+            host_keys=tuple(key for key in keys if key),
         )
+
+
+def _fingerprint(public: str) -> str:
+    """A public key's fingerprint as `ssh-keygen -l` prints it, empty where the file holds none."""
+    try:
+        key = base64.b64decode(public.split()[1], validate=True)
+    except (IndexError, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
