@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from readiness.lab import site
+from readiness.lab import engage, site
 from readiness.lab.authority import Authority
 from readiness.lab.elasticsearch import Elasticsearch
 from readiness.lab.facts import Facts
@@ -22,6 +22,7 @@ from readiness.lab.https import HttpsServer
 from readiness.lab.machine import Machine, Unprepared
 from readiness.lab.network import Network
 from readiness.lab.peers import Peer
+from readiness.lab.postgres import PgServer, PgState
 from readiness.lab.redis_server import RedisPeer, RedisSettings, serve_redis
 from readiness.lab.registry import Image, Registry, RegistryState
 from readiness.lab.site import FAULTS, HOSTS, NAMES, Conditions, Fault, State, Written
@@ -168,13 +169,18 @@ class Lab:
         search = Elasticsearch(users={"exec": self._keys.logging}, tls=authority.server(site.LOGGING_HOST))
         await running.enter_async_context(search)
 
+        config_db = PgState(
+            database="genesys_cfg", tables=engage.tables(site.DOMAIN), users={"exec_ro": self._keys.config_db}
+        )
+        database = await running.enter_async_context(PgServer(config_db, tls=authority.server(site.CONFIG_DB_HOST)))
+
+        self._publish(site.CONFIG_DB_HOST, 5432, database)
         self._publish(site.REDIS_HOST, 6379, self._redis.endpoint)
         for host in (site.LOGIN_HOST, site.API_HOST):
             self._publish(host, 443, _where(cloud.server))
         self._publish(site.REGISTRY_HOST, 443, _where(registry.server))
         self._publish(site.LOGGING_HOST, 9200, _where(search.server))
         silent = (
-            (site.CONFIG_DB_HOST, 5432),
             *((h, 2060) for h in site.STAT_HOSTS),
             *((h, 8000) for h in site.SIP_HOSTS),
         )

@@ -198,6 +198,7 @@ FAULTS = (
             f"connectivity.stat-server-backup[exas-1->{STAT_HOSTS[1]}:2060]": Status.FAIL,
             "network.name-resolution[exas-1]": Status.FAIL,
             "network.docker-overlap[exas-1]": Status.UNKNOWN,
+            f"engage.stat-server[{STAT_HOSTS[1]}:2060]": Status.UNKNOWN,
         },
         harm=Harm(nameless=frozenset({("exas-1", STAT_HOSTS[1])})),
     ),
