@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from readiness import Obligation, Origin, Owner, Probe, Requirement, Settled, Target, TargetKind, Unbuilt
+from readiness import Obligation, Origin, Owner, Probe, Requirement
 from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost
 from readiness.probes.redis import AskRedis, RedisAnswer
-from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Redis, Role, Site, Vm
+from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Redis, Role, Site
+from readiness_checks.called_rows import CALLED_PROOF, CalledRow
 from readiness_checks.rows import (
     COMPONENTS,
     PROOF,
@@ -19,7 +17,6 @@ from readiness_checks.rows import (
     SpokenRow,
     TcpRow,
     outcomes,
-    without_role,
 )
 from readiness_checks.said import said_by_genesys_cloud, said_by_redis
 
@@ -215,62 +212,29 @@ class ReachesRegistry(TcpRow):
         return site.registry if isinstance(site.registry, Absent) else (site.registry.endpoint,)
 
 
-class Inbound(Unbuilt):
-    """A row about connections to the EXEC VMs themselves; ``role`` carries the port, ``sources`` connect to it."""
-
-    role: ClassVar[Role]
-    sources: ClassVar[tuple[Role, ...]]
-    scraped: ClassVar[bool]
-
-    def targets(self, site: Site) -> Sequence[Target | Settled]:
-        carriers = site.vms_of(self.role)
-        if not carriers:
-            return [without_role(self.role)]
-        found: list[Target | Settled] = []
-        for carrier in carriers:
-            peer = Endpoint(carrier.address or carrier.name, carrier.port or site.ports[self.role])
-            edges = [EdgeTarget.of(vm, peer, site, peer_vm=carrier) for vm in site.vms_of(*self.sources)]
-            found += [_unless_planned(edge, edge.vm, carrier) for edge in edges if self.sources]
-            if self.scraped:
-                found.append(_scrape(site, peer, carrier))
-        return found or [without_role(self.sources[0])]
-
-
-def _unless_planned(edge: Target, *ends: Vm) -> Target | Settled:
-    """The edge, settled where a VM at one of its ends is only planned."""
-    planned = next((vm for vm in ends if not vm.built), None)
-    return edge if planned is None else Settled(target=edge, judgement=Settled.unbuilt(planned).judgement)
-
-
-def _scrape(site: Site, peer: Endpoint, carrier: Vm) -> Target | Settled:
-    edge = Target(
-        kind=TargetKind.EDGE,
-        name=f"prometheus->{carrier.name}:{peer.port}",
-        source="prometheus",
-        host=peer.host,
-        port=peer.port,
-    )
-    if isinstance(site.monitoring.prometheus, Absent):
-        judgement = Settled.unplanned("monitoring.prometheus", what="Prometheus").judgement
-        return Settled(target=edge, judgement=judgement)
-    return _unless_planned(edge, carrier)
-
-
 def _inbound(check: str, *, text: str, peer: str, remedy: str) -> Requirement:
     return Requirement(
         id=check,
         section=SECTION,
         text=text,
-        proof="Before deployment, a listener for the time of the audit takes the component's own port, and each source "
-        "connects to it; both sides show each other words that only they can know.",
-        outcomes=outcomes(peer, manual="", skip="the site plans no Prometheus"),
+        proof=CALLED_PROOF,
+        outcomes=outcomes(
+            peer,
+            manual="",
+            skip="the site plans no Prometheus",
+            **{
+                "pass": f"{peer} itself answered with the nonce of this run, or the service that is there accepts",
+                "fail": f"the calls did not come through to {peer}, or something else answers at its address",
+                "unknown": "nothing could listen there, so that a refusal proves nothing, or the source was not asked",
+            },
+        ),
         remedy=remedy,
-        owner=Owner.NETWORK,
+        owner=Owner.DEPLOYER,
         valid_for=VALID_FOR,
     )
 
 
-class ReachesExcsApi(Inbound):
+class ReachesExcsApi(CalledRow):
     role, sources, scraped = Role.EXCS, (Role.EXAS, Role.EXCP), False
     requirement = _inbound(
         "connectivity.excs-api",
@@ -280,7 +244,7 @@ class ReachesExcsApi(Inbound):
     )
 
 
-class ExcsReachable(Inbound):
+class ExcsReachable(CalledRow):
     role, sources, scraped = Role.EXCS, (Role.EXAS, Role.EXCP), True
     requirement = _inbound(
         "connectivity.excs-inbound",
@@ -290,7 +254,7 @@ class ExcsReachable(Inbound):
     )
 
 
-class ExasReachable(Inbound):
+class ExasReachable(CalledRow):
     role, sources, scraped = Role.EXAS, (), True
     requirement = _inbound(
         "connectivity.exas-inbound",
@@ -300,7 +264,7 @@ class ExasReachable(Inbound):
     )
 
 
-class ExcpReachable(Inbound):
+class ExcpReachable(CalledRow):
     role, sources, scraped = Role.EXCP, (), True
     requirement = _inbound(
         "connectivity.excp-inbound",

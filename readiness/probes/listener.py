@@ -133,6 +133,11 @@ class PortProof:
         """Whether our listener had the port for as long as the calls took."""
         return self.held is not None and self.trouble is None
 
+    @property
+    def homeless(self) -> bool:
+        """Whether no interface of the machine has the declared address, so that it must be translated on the way."""
+        return self.held is not None and self.held.everywhere and bool(_literal(self.address))
+
     def reach(self, source: str) -> Reach:
         """What became of the calls of one machine."""
         call = self.call(source)
