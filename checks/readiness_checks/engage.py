@@ -306,6 +306,16 @@ def _violation(target: ServiceTarget[ConfigDb], vm: str, refusal: PgRefusal) -> 
                 ),
                 f"Start the Config DB at {at}, or correct its host and port",
             )
+        case PgEnding.SILENT | PgEnding.CLOSED, _:
+            does = "never answers" if refusal.ending is PgEnding.SILENT else "hangs up at once"
+            return (
+                f"What listens for the Config DB at {at} accepts the connection and {does}.",
+                (
+                    "See who listens there and what its log says, and whether a load balancer or firewall accepts"
+                    f" for it:\n\n    ss -ltnp 'sport = :{target.port}'"
+                ),
+                f"Make the Config DB at {at} answer {vm}",
+            )
         case PgEnding.IMPOSTOR, _:
             return (
                 f"What answers for the Config DB at {at} does not know the account's password.",

@@ -30,7 +30,7 @@ from readiness import (
     Unbuilt,
     Unread,
 )
-from readiness.probes.docker_networks import DockerNetworks, ReadDockerNetworks
+from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, Network, ReadDockerNetworks
 from readiness.probes.names import Address, Name, Names, ResolveNames
 from readiness.probes.neighbours import Neighbour, Neighbours, ReadNeighbours
 from readiness.site import (
@@ -245,8 +245,8 @@ class OneSegment(Check[PairTarget, Neighbours, Neighbours]):
                 " same."
             ),
             remedy=(
-                f"On {view.source.name}: ip route get {_at(view)} ; remove the route via {via}, or correct the prefix"
-                " length of its network card."
+                f"On {view.source.name}, find and remove the route via {via}, or correct the prefix length of its"
+                f" card:\n\n    ip route get {_at(view)}\n    ip route show"
             ),
             job=f"Remove the route via {via} to {view.peer.name} on {view.source.name}",
         )
@@ -282,8 +282,9 @@ class OneSegment(Check[PairTarget, Neighbours, Neighbours]):
             reasoning=why,
             remedy=(
                 f"Put the network cards of {target.vm.name} and {target.other.name} into one VLAN or port group with"
-                f" addresses of one subnet. Then on {one}: ip route get {_at(view)} shows no `via`, and ip neigh show"
-                f" to {_at(view)} shows the hardware address of {other}."
+                f" addresses of one subnet. Then on {one} the first shows no `via`, and the second the hardware"
+                f" address of {other}:\n\n    ip route get {_at(view)}\n    ping -c1 {_at(view)}; ip neigh show to"
+                f" {_at(view)}"
             ),
             job=f"Put {target.vm.name} and {target.other.name} into one network segment",
         )
@@ -435,9 +436,9 @@ class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
             lane=Lane.DNS,
             reasoning=f"The VM's own resolver says of {first.name}: {first.error or 'no address'}.{known}",
             remedy=(
-                f"On {vm.name}: getent ahosts {first.name} ; then resolvectl status, or cat /etc/resolv.conf"
-                " /etc/nsswitch.conf. Give the VM a resolver that knows the name, add the name to the zone, or"
-                " correct it in the site file."
+                f"Give {vm.name} a resolver that knows the name, add the name to the zone, or correct it in the site"
+                f" file:\n\n    getent ahosts {first.name}\n    resolvectl status || cat /etc/resolv.conf\n    grep"
+                " hosts: /etc/nsswitch.conf"
             ),
             job=f"Make {names} resolve on {vm.name}",
         )
@@ -457,8 +458,9 @@ class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
                 " common."
             ),
             remedy=(
-                f"On {vm.name}: getent ahosts {first.name.name} ; grep -n {first.name.name} /etc/hosts ; resolvectl"
-                " status. Remove a stale line, or give all VMs the same resolvers and search domains."
+                f"On {vm.name}, remove a stale line of /etc/hosts, or give all VMs the same resolvers and search"
+                f" domains:\n\n    getent ahosts {first.name.name}\n    grep -n {first.name.name} /etc/hosts\n   "
+                " resolvectl status || cat /etc/resolv.conf"
             ),
             job=f"Make {names} give the same addresses on {vm.name} as elsewhere",
         )
@@ -488,8 +490,8 @@ class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
             lane=Lane.DNS,
             reasoning="Some addresses are common to all VMs and some are not, as with a name whose answers rotate.",
             remedy=(
-                f"Ask several times on each VM: getent ahosts {first.name.name} . If the answers do not rotate by"
-                " intent, make the resolvers agree."
+                "Ask several times on each VM. If the answers do not rotate by intent, make the resolvers agree:"
+                f"\n\n    getent ahosts {first.name.name}"
             ),
             job=f"See whether {names} rotates by intent",
         )
@@ -504,8 +506,8 @@ class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
             lane=Lane.DNS,
             reasoning="A loopback address is the machine that asks, so the name is another machine on every VM.",
             remedy=(
-                f"On {vm.name}: grep -n {found[0].name.name} /etc/hosts ; remove the line, or declare the peer's own"
-                " name."
+                f"On {vm.name}, remove the line, or declare the peer by its own name:"
+                f"\n\n    grep -n {found[0].name.name} /etc/hosts"
             ),
             job=f"Declare {names} by a name that is not the VM itself",
         )
@@ -696,7 +698,7 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
             Evidence(label="Docker's networks", value=shown, level=Level.AUTHENTICATED, of=networks),
             Evidence(
                 label="pools of new networks",
-                value=", ".join(map(str, networks.pools)) if networks.pools is not None else "not shown to this user",
+                value=_shown_pools(networks.pools),
                 level=Level.AUTHENTICATED,
                 of=networks,
             ),
@@ -763,10 +765,19 @@ _EXPECTED_FREE = "no network or pool of Docker's covers an address of the site"
 
 def _free_ranges(vm: Vm) -> str:
     return (
-        f"On {vm.name} choose ranges that nobody uses, in /etc/docker/daemon.json:\n"
-        '{"bip": "<free>.1/24", "default-address-pools": [{"base": "<free>/16", "size": 24}]}\n'
-        "sudo systemctl restart docker ; then docker network rm what was made before, and let compose make it anew."
+        f"On {vm.name} choose ranges that nobody uses, in /etc/docker/daemon.json, and restart the engine; then"
+        ' remove the networks that were made before, and let compose make them anew:\n\n    {"bip": "<free>.1/24",'
+        ' "default-address-pools": [{"base": "<free>/16", "size": 24}]}\n    sudo systemctl restart docker\n   '
+        " docker network ls"
     )
+
+
+def _shown_pools(pools: tuple[Network, ...] | None) -> str:
+    if pools is None:
+        return "not shown to this user"
+    if pools == DEFAULT_POOLS:
+        return f"Docker's own, {pools[0]} to {pools[-1]}"
+    return ", ".join(map(str, pools)) or "none"
 
 
 def _addresses_around(vm: Vm, site: Site, *resolved: Names | Unread) -> Iterator[tuple[Address, str]]:

@@ -25,7 +25,7 @@ class LimitationsReviewed(Check[SiteTarget]):
         },
         remedy=(
             "Read the Limitations page of the EX Engage Connector guide against the plan of this site, keep the"
-            " result with the change ticket, and add to `attestations` in the site file:\n- {check:"
+            " result with the change ticket, and add to `attestations` in the site file:\n\n    - {check:"
             " planning.limitations-reviewed, target: site, by: <name>, date: <YYYY-MM-DD>, reference: <ticket>}"
         ),
         owner=Owner.DEPLOYER,
@@ -49,8 +49,9 @@ class LimitationsReviewed(Check[SiteTarget]):
             ),
             remedy=(
                 f"Read the Limitations page of the EX Engage Connector guide against the plan of {target.site.name},"
-                " then add to `attestations` in the site file:\n- {check: planning.limitations-reviewed, target:"
-                f" site, by: <your name>, date: <YYYY-MM-DD>, reference: {reference}}}"
+                " then add to `attestations` in the site file:\n\n"
+                "    - {check: planning.limitations-reviewed, target: site, by: <your name>, date: <YYYY-MM-DD>,"
+                f" reference: {reference}}}"
             ),
             job="Read the Limitations page against this plan and attest it in the site file",
             lane=None,

@@ -652,11 +652,9 @@ def _trust_evidence(trust: RegistryTrust, registry: Registry) -> Iterator[Eviden
         for path, one in trust.folder.items():
             value = f"{one.trust.value}: {one.said}" if one.said else one.trust.value
             yield Evidence(label=path, value=value, level=Level.PROTOCOL, method=one.tool or None, of=trust)
-    if trust.insecure is not None:
+    if trust.insecure or (trust.insecure is not None and not _is_tls(registry)):
         value = "named" if trust.insecure else "not named"
-        yield Evidence(
-            label="insecure-registries", value=value, level=Level.AUTHENTICATED, method="docker info", of=trust
-        )
+        yield Evidence(label="insecure-registries", value=value, level=Level.PROTOCOL, method="docker info", of=trust)
 
 
 def _folder(registry: Registry) -> str:
