@@ -359,7 +359,7 @@ def _plausible(on: _Seen) -> Judgement:
     target = on.target
     code, why, enable = _no_listener(on)
     return Judgement.unknown(
-        f"Whether {target.by} reaches {target.called} is plausible but not proven: nothing could listen there.",
+        f"Whether {target.by} reaches {target.called} is plausible, not proven: nothing could listen there.",
         code,
         why,
         enable=enable,

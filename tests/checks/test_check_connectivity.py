@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from readiness_checks import connectivity
+from readiness_checks.called_rows import CalledRow, CallTarget
 from readiness_checks.connectivity import (
     ExasReachable,
     ExcpReachable,
     ExcsReachable,
-    Inbound,
     ReachesBackupStatServer,
     ReachesConfigDb,
     ReachesExcsApi,
@@ -49,6 +49,8 @@ from readiness.plan import AnyCheck, plan
 from readiness.probe import Attempt
 from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost, Interception
 from readiness.probes.http import BodyEnd, HttpAnswer, HttpRefusal, RefusalKind, Timing
+from readiness.probes.linux.network import Listener, Listeners
+from readiness.probes.listener import Call, CallPort, Echo, Held, NotHeld, Obstacle, PortProof
 from readiness.probes.redis import AskRedis, Ending, Login, Mode, Nameless, Product, RedisAnswer, RedisInfo
 from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, control_port
 from readiness.probes.tls import Certificate, TlsFailure, TlsTrouble
@@ -147,7 +149,7 @@ def whole(**changes: object) -> Site:
             ca_file=None,
         ),
         "monitoring": Monitoring(
-            prometheus=Prometheus(host="10.10.2.62", url=None, ca_file=None, username=None, password=None, ssh=False),
+            prometheus=Prometheus(host="10.10.2.62", url=None, ca_file=None, username=None, password=None, ssh=True),
             grafana=Absent.UNDECLARED,
             portainer=Absent.UNDECLARED,
         ),
@@ -306,17 +308,6 @@ def test_connecting_to_engage_can_be_refused_by_the_customer() -> None:
     assert settled(ReachesRedis, site) == {}
 
 
-@pytest.mark.parametrize("check", INBOUND)
-def test_inbound_rows_are_in_the_catalogue_and_open(check: type[AnyCheck]) -> None:
-    """Until they can be examined they are unknown, never passed over."""
-    assert issubclass(check, Inbound)
-    for target in check().targets(whole()):
-        assert not isinstance(target, Settled)
-        judgement = check().judge(target)
-        assert judgement.reason is not None
-        assert judgement.reason.code is Cause.NOT_BUILT
-
-
 def test_what_is_asked_of_whom() -> None:
     """Rows of silent services listen and check a port that should be closed; the others say nothing on TCP."""
     site = whole()
@@ -357,6 +348,7 @@ def test_the_catalogue_entry_is_whole(check: type[AnyCheck]) -> None:
     assert usual <= set(requirement.outcomes)
     assert (Status.FAIL in requirement.outcomes) == (requirement.obligation is Obligation.MANDATORY)
     assert (Status.MANUAL in requirement.outcomes) == (check in OUTBOUND and check is not ReachesLogging)
+    assert (Status.SKIP in requirement.outcomes) == (check in INBOUND or check is ReachesLogging)
     assert (requirement.origin is Origin.IMPLIED) == (requirement.id == "connectivity.registry")
 
 
@@ -881,6 +873,243 @@ def test_genesys_cloud_is_judged_by_its_path_its_tls_and_its_answer(
         assert "host process path" in judgement.reasoning
 
 
+# ---- connections to the VMs themselves ---------------------------------------------------------------------------
+
+
+def call_edge(site: Site | None = None, *, check: type[CalledRow] = ReachesExcsApi) -> CallTarget:
+    edge = check().targets(site or whole())[0]
+    assert isinstance(edge, CallTarget)
+    return edge
+
+
+HELD = Held(address="10.10.1.11", port=3640, tool="python")
+IN_USE = NotHeld(obstacle=Obstacle.IN_USE, text="Address already in use")
+LOST = Reason(code=Cause.UNREACHABLE, detail="the SSH connection to excs-1 was lost", enable="Mend the connection.")
+
+
+def called(
+    found: TcpPath | None,
+    echo: Echo = Echo.UNSAID,
+    *,
+    held: Held | None = HELD,
+    not_held: NotHeld | None = None,
+    trouble: Reason | None = None,
+    seen_as: str = "",
+    heard: str = "",
+    released: bool | None = True,
+) -> PortProof:
+    ours = echo is Echo.OURS
+    call = Call(
+        source="exas-1",
+        path=found,
+        trouble=None if found else unread().reason,
+        word="word",
+        echo=echo,
+        heard=heard,
+        seen_as=seen_as or ("10.10.1.12" if ours else ""),
+        reached="10.10.1.11" if ours else "",
+        reported=ours,
+    )
+    return PortProof(
+        carrier="excs-1",
+        address="10.10.1.11",
+        port=3640,
+        held=None if not_held else held,
+        not_held=not_held,
+        trouble=trouble,
+        calls=(call,),
+        released=released,
+    )
+
+
+def to_excs(*attempts: Dialled) -> TcpPath:
+    return path(at(*attempts, address="10.10.1.11"), host="10.10.1.11", port=3640)
+
+
+def caller(verdict: str, **more: object) -> Dialled:
+    return dialled(verdict, **({"source": "10.10.1.12"} | more))
+
+
+NO_LISTENERS = Listeners(())
+BOUND = Listeners((Listener(address="0.0.0.0", port=3640, process="docker-proxy", pid=7),))
+
+
+@pytest.mark.parametrize(
+    ("proof", "outcome", "lane", "words"),
+    [
+        (called(to_excs(caller("open")), Echo.OURS), Outcome.MET, None, "the path is proven"),
+        (called(to_excs(caller("open")), not_held=IN_USE), Outcome.MET, None, "a service answers already"),
+        (
+            called(to_excs(caller("open", banner=b"SSH-2.0-x\r\n", closed=False)), not_held=IN_USE),
+            Outcome.MISSED,
+            Lane.CONFIGURATION,
+            "SSH answers where the component will be",
+        ),
+        (called(to_excs(caller("open")), Echo.FOREIGN, heard="HTTP/1.1 400"), Outcome.MISSED, Lane.ROUTE, "not excs-1"),
+        (called(to_excs(caller("open")), Echo.NOTHING), Outcome.MISSED, Lane.ROUTE, "not excs-1"),
+        (called(to_excs(caller("timeout", ms=5000.0))), Outcome.MISSED, Lane.FIREWALL, "nothing answers"),
+        (called(to_excs(caller("refused"))), Outcome.MISSED, Lane.FIREWALL, "a filter resets"),
+        (
+            called(to_excs(caller("refused", icmp="3/3@10.10.1.11"))),
+            Outcome.MISSED,
+            Lane.FIREWALL,
+            "the host firewall of excs-1 rejects",
+        ),
+        (
+            called(to_excs(caller("no_route", icmp="3/13@10.10.1.1"))),
+            Outcome.MISSED,
+            Lane.FIREWALL,
+            "a device on the way rejects",
+        ),
+        (called(to_excs(caller("no_route"))), Outcome.MISSED, Lane.ROUTE, "no route leads there"),
+        (called(to_excs(caller("denied"))), Outcome.MISSED, Lane.FIREWALL, "rules on exas-1 itself"),
+        (
+            called(path(host="excs.example", port=3640, error="Name or service not known")),
+            Outcome.MISSED,
+            Lane.DNS,
+            "does not resolve there",
+        ),
+        (
+            called(to_excs(caller("refused")), held=None, trouble=LOST),
+            Outcome.UNKNOWN,
+            None,
+            "plausible, not proven",
+        ),
+        (called(to_excs(caller("refused")), trouble=LOST), Outcome.UNKNOWN, None, "plausible, not proven"),
+        (called(to_excs(caller("timeout")), held=None, trouble=LOST), Outcome.MISSED, Lane.FIREWALL, "nothing answers"),
+        (called(to_excs(caller("open"))), Outcome.UNKNOWN, None, "could not be proven"),
+        (called(to_excs(caller("open"), caller("timeout")), Echo.OURS), Outcome.WEAK, Lane.ROUTE, "only at times"),
+        (called(None), Outcome.UNKNOWN, None, "could not be determined"),
+        (called(to_excs(caller("other"))), Outcome.UNKNOWN, None, "could not be told"),
+    ],
+)
+def test_an_inbound_row_is_judged_by_who_waited_and_who_answered(
+    proof: PortProof, outcome: Outcome, lane: Lane | None, words: str
+) -> None:
+    """Nonce or service meets; a call that fails although somebody waited, or that another machine answers, misses."""
+    judgement = ReachesExcsApi().judge(call_edge(), proof, NO_LISTENERS)
+    assert judgement.outcome is outcome
+    assert words in judgement.summary
+    if lane is not None:
+        assert judgement.lane is lane
+    if outcome is Outcome.MISSED:
+        assert judgement.job
+        assert "host process path" in judgement.reasoning
+        assert "\n\n    " in judgement.remedy
+    if outcome is Outcome.UNKNOWN:
+        assert judgement.reason is not None
+        assert judgement.reason.enable
+    assert {one.vantage for one in judgement.evidence} <= {"exas-1", "excs-1"}
+
+
+def test_a_proven_path_shows_both_sides() -> None:
+    """What came back, how the machine sees its caller, and that the port was let go, each from where it was seen."""
+    judgement = ReachesExcsApi().judge(call_edge(), called(to_excs(caller("open")), Echo.OURS), NO_LISTENERS)
+    text = {one.label: one for one in judgement.evidence}
+    assert text["Nonce and word"].level is Level.PROTOCOL
+    assert "both ways" in text["Nonce and word"].value
+    assert text["Port 3640"].vantage == "excs-1"
+    assert "closed again afterwards" in text["Port 3640"].value
+    assert "still open" in " ".join(
+        one.value
+        for one in ReachesExcsApi()
+        .judge(call_edge(), called(to_excs(caller("open")), Echo.OURS, released=False), NO_LISTENERS)
+        .evidence
+    )
+
+
+def test_translation_on_the_way_is_told() -> None:
+    """An allow list has to name the address that the machine sees; an address that nobody has is pointed out."""
+    judge = ReachesExcsApi().judge
+    seen = judge(call_edge(), called(to_excs(caller("open")), Echo.OURS, seen_as="10.99.0.1"), NO_LISTENERS)
+    assert seen.outcome is Outcome.MET
+    assert "10.99.0.1" in seen.reasoning
+    everywhere = replace(HELD, address="0.0.0.0")
+    homeless = judge(call_edge(), called(to_excs(caller("open")), Echo.OURS, held=everywhere), NO_LISTENERS)
+    assert "No interface of excs-1 has 10.10.1.11" in homeless.reasoning
+
+
+def test_who_has_the_port_is_named() -> None:
+    """A service that is there already is named as far as the machine tells."""
+    judge = ReachesExcsApi().judge
+    proof = called(to_excs(caller("open")), not_held=IN_USE)
+    assert "docker-proxy" in judge(call_edge(), proof, BOUND).summary
+    assert "already" in judge(call_edge(), proof, Unread(reason=LOST)).summary
+
+
+def test_a_host_firewall_is_opened_for_the_address_that_it_sees() -> None:
+    """The remedy names the caller's address as observed, for firewalld and for ufw."""
+    proof = called(to_excs(caller("timeout", source="10.99.1.12")))
+    remedy = ReachesExcsApi().judge(call_edge(), proof, NO_LISTENERS).remedy
+    assert 'source address="10.99.1.12" port port="3640"' in remedy
+    assert "ufw allow proto tcp from 10.99.1.12 to any port 3640" in remedy
+    assert "--only connectivity.excs-api" in remedy
+
+
+def test_one_question_serves_all_rows_of_a_port() -> None:
+    """Both rows about EXCS ask the same question: two listeners on one port would lie to each other."""
+    site = whole()
+    api = ReachesExcsApi().needs(call_edge(site))
+    inbound = ExcsReachable().needs(call_edge(site, check=ExcsReachable))
+    assert api == inbound
+    assert api[0] == CallPort("excs-1", "10.10.1.11", 3640, ("exas-1", "excp-1", "excp-2", "prometheus"))
+
+
+def test_listening_can_be_refused_by_the_customer() -> None:
+    """Without consent to listen the inbound rows are unknown, with the name of the switch."""
+    site = whole(probing=Probing(listeners=False))
+    for check in INBOUND:
+        found = settled(check, site)
+        assert len(found) == len(names(check, site))
+        for judgement in found.values():
+            assert judgement.reason is not None
+            assert judgement.reason.code is Cause.UNSUPPORTED
+            assert "probing.listeners" in judgement.reason.detail
+
+
+def test_prometheus_without_ssh_is_a_gap_with_a_way_to_close_it() -> None:
+    """Its edges are optional; without SSH to it they are unknown, and say how to prove them."""
+    blind = Prometheus(host="10.10.2.62", url=None, ca_file=None, username=None, password=None, ssh=False)
+    site = whole(monitoring=Monitoring(prometheus=blind, grafana=Absent.NONE, portainer=Absent.NONE))
+    (judgement,) = settled(ExasReachable, site).values()
+    assert judgement.reason is not None
+    assert judgement.reason.code is Cause.UNDECLARED
+    assert "10.10.1.12" in judgement.reason.enable
+    obligations = {about(one).name: about(one).obligation for one in ExcsReachable().targets(whole())}
+    assert obligations["prometheus->excs-1:3640"] is Obligation.OPTIONAL
+    assert obligations["exas-1->excs-1:3640"] is None
+
+
+@given(
+    st.sampled_from(list(Echo)),
+    st.lists(st.sampled_from([verdict.value for verdict in PathVerdict]), min_size=1, max_size=3),
+    st.sampled_from(["", "3/3@10.10.1.11", "3/13@10.10.1.1"]),
+    st.sampled_from(["held", "in use", "lost", "lapsed", "forbidden"]),
+)
+def test_an_inbound_row_never_passes_without_an_answer_and_never_fails_without_a_reason(
+    echo: Echo, verdicts: list[str], icmp: str, how: str
+) -> None:
+    """Whatever the listener and the calls saw, the judgement is true to it and whole."""
+    proof = called(
+        to_excs(*(caller(verdict, icmp=icmp) for verdict in verdicts)),
+        echo if how in ("held", "lapsed") else Echo.UNSAID,
+        held=HELD if how in ("held", "lapsed") else None,
+        not_held={"in use": IN_USE, "forbidden": NotHeld(obstacle=Obstacle.PERMISSION, text="no")}.get(how),
+        trouble=LOST if how in ("lost", "lapsed") else None,
+    )
+    judgement = ReachesExcsApi().judge(call_edge(), proof, NO_LISTENERS)
+    opened = [verdict == "open" for verdict in verdicts]
+    assert judgement.evidence
+    if judgement.outcome is Outcome.MET:
+        assert all(opened) or echo is Echo.OURS
+    if judgement.outcome is Outcome.MISSED:
+        assert judgement.remedy
+        assert not any(opened) or (all(opened) and how == "held")
+    if judgement.outcome is Outcome.UNKNOWN:
+        assert judgement.reason is not None
+        assert judgement.reason.enable
+
+
 # ---- every row, every state --------------------------------------------------------------------------------------
 
 
@@ -936,7 +1165,7 @@ def test_every_row_of_this_module_is_tested_here() -> None:
     rows = {
         kind
         for kind in vars(connectivity).values()
-        if isinstance(kind, type) and issubclass(kind, (Row, Inbound)) and "requirement" in vars(kind)
+        if isinstance(kind, type) and issubclass(kind, (Row, CalledRow)) and "requirement" in vars(kind)
     }
     assert rows == set(OUTBOUND + INBOUND)
     assert {kind for kind in rows if issubclass(kind, SilentRow)} == set(SILENT)
