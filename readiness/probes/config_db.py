@@ -45,6 +45,7 @@ NEEDED = (
 """Tables that are known to hold what EXEC reads."""
 
 MOST_SERVERS = 2000
+MOST_TABLES = 500
 _STATE_ENABLED = "1"
 
 
@@ -247,7 +248,7 @@ class _Reading:
             "certificate": session.certificate.as_json() if session.certificate is not None else None,
             "itself": [list(row) for row in itself or []],
             "schema": schema,
-            "tables": {name: _kept(table) for name, table in sorted(ours.items())},
+            "tables": {name: _kept(ours[name]) for name in _worth_keeping(ours)},
             "elsewhere": sorted(other for other in tables if other != schema)[:20],
             "servers": await self._servers(schema, ours),
             "agents": await self._count(schema, ours, "cfg_person", {"is_agent": "2", "state": _STATE_ENABLED}),
@@ -343,6 +344,12 @@ def _likely(tables: Mapping[str, Mapping[str, Table]]) -> str | None:
     """The schema that holds most of what is needed; of equals the first by name."""
     held = {schema: len(set(NEEDED) & ours.keys()) for schema, ours in tables.items()}
     return max(held, key=lambda schema: held[schema]) if held and max(held.values()) else None
+
+
+def _worth_keeping(tables: Mapping[str, Table]) -> list[str]:
+    """What is needed, and of the others as many as a report can bear."""
+    needed = [name for name in NEEDED if name in tables]
+    return needed + sorted(tables.keys() - set(needed))[:MOST_TABLES]
 
 
 def _kept(table: Table) -> list[object]:

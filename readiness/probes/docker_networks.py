@@ -54,6 +54,7 @@ class ReadDockerNetworks(HostProbe[DockerNetworks]):
 
     method: ClassVar[str] = "docker network inspect"
     section: ClassVar[str] = "docker-networks"
+    privileged: ClassVar[bool] = True
     script: ClassVar[str] = """
 networks() {
   docker network ls -q --no-trunc | {

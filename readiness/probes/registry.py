@@ -345,10 +345,10 @@ class _Talk:
         result = await self._probe._get(
             self._vantages, self._vantage, url, basic=basic, bearer=bearer, max_body=_MAX_MANIFEST
         )
-        moved = result.header("location") if isinstance(result, HttpAnswer) and result.status in (302, 307) else None
-        if moved is not None and (urljoin(url, moved).startswith("https://") or url.startswith("http://")):
+        moved = _moved(url, result)
+        if moved is not None:
             # The content lies in a store of its own, which is never shown the registry's credentials.
-            result = await self._probe._get(self._vantages, self._vantage, urljoin(url, moved), max_body=_MAX_MANIFEST)
+            result = await self._probe._get(self._vantages, self._vantage, moved, max_body=_MAX_MANIFEST)
         if not isinstance(result, HttpAnswer) or result.status != 200:
             return []
         config = _lenient(result)
@@ -357,7 +357,10 @@ class _Talk:
 
     async def _ask_token(self, repository: str | None) -> HttpResult:
         """Ask the token service of the challenge; without a repository the account alone is tried."""
-        realm = urlsplit(self._challenge.realm)
+        try:
+            realm = urlsplit(self._challenge.realm)
+        except ValueError:
+            raise ProbeError(Cause.PARSE, "the registry names a token service whose URL makes no sense") from None
         if realm.scheme not in ("http", "https") or (realm.scheme == "http" and self._probe.url.startswith("https")):
             raise ProbeError(
                 Cause.UNSUPPORTED,
@@ -415,6 +418,17 @@ def _platform(told: Json) -> str:
     if not isinstance(system, str) or not isinstance(architecture, str) or "unknown" in (system, architecture):
         return ""
     return one_line(f"{system}/{architecture}", 60)
+
+
+def _moved(url: str, result: HttpResult) -> str | None:
+    """Where a redirect leads, as long as it does not lead out of TLS."""
+    if not isinstance(result, HttpAnswer) or result.status not in (302, 303, 307):
+        return None
+    try:
+        there = urljoin(url, result.header("location") or "")
+    except ValueError:
+        return None
+    return there if there.startswith("https://") or url.startswith("http://") else None
 
 
 def _lenient(result: HttpAnswer) -> dict[str, Json]:

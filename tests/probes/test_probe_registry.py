@@ -182,6 +182,60 @@ async def test_no_password_is_shown_to_a_token_service_without_tls(tmp_path: Pat
     assert (found.login, found.images["exec/excs:1"].holding) == (Login.UNTOLD, Holding.UNCLEAR)
 
 
+@pytest.mark.parametrize("realm", ["http://[::1", "ftp://x/", "", "https://exec:pw@token.example/"])
+async def test_a_realm_that_makes_no_sense_is_no_crash(tmp_path: Path, realm: str) -> None:
+    """A registry can name anything as its token service; then nothing is asked there."""
+    authority = Authority.found(tmp_path)
+    answer = f'401 No\r\nWWW-Authenticate: Bearer realm="{realm}",service="r"\r\nContent-Length: 0\r\n\r\n'
+    async with listening(_always(answer), tls=authority.serving("registry.example")) as port:
+        found, _ = await talk(question(authority, "exec/excs:1"), Mapped("excs-1", {"registry.example": port}))
+    assert (found.login, found.images["exec/excs:1"].holding) == (Login.UNTOLD, Holding.UNCLEAR)
+
+
+MANIFEST = '{"schemaVersion": 2, "config": {"digest": "sha256:%s"}}' % ("a" * 64)
+CONFIG = '{"os": "linux", "architecture": "s390x", "config": {"Env": ["TOKEN=in-the-image"]}}'
+
+
+@pytest.mark.parametrize(
+    ("location", "platforms"),
+    [
+        ("https://store.example/blob?sig=1", ("linux/s390x",)),
+        ("http://store.example/blob", ()),
+        ("http://[::1", ()),
+        ("", ()),
+    ],
+)
+async def test_a_configuration_kept_elsewhere_is_read_without_credentials(
+    tmp_path: Path, location: str, platforms: tuple[str, ...]
+) -> None:
+    """A redirect to a store is followed once inside TLS, and the store is shown no password."""
+    heard: list[bytes] = []
+    authority = Authority.found(tmp_path)
+
+    async def registry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        body, status = "{}", "200 OK\r\nDocker-Distribution-Api-Version: registry/2.0"
+        if b"authorization: basic" not in asked.lower():
+            status = "401 No\r\nWWW-Authenticate: Basic realm=x"
+        elif b"/manifests/" in asked:
+            body = MANIFEST
+        elif b"/blobs/" in asked:
+            status = f"307 Moved\r\nLocation: {location}"
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+
+    store = f"200 OK\r\nContent-Length: {len(CONFIG)}\r\n\r\n{CONFIG}"
+    async with (
+        listening(registry, tls=authority.serving("registry.example")) as port,
+        listening(_always(store, heard), tls=authority.serving("store.example")) as kept,
+    ):
+        machine = Mapped("excs-1", {"registry.example": port, "store.example": kept})
+        found, response = await talk(question(authority, "exec/excs:1"), machine)
+    assert found.images["exec/excs:1"].platforms == platforms
+    assert not any(b"authorization" in asked.lower() for asked in heard)
+    assert "in-the-image" not in response
+
+
 @pytest.mark.parametrize(
     ("image", "parted"),
     [

@@ -247,3 +247,29 @@ def test_what_real_tools_printed_is_understood() -> None:
         ("tool openssl\nconnect: Connection refused\nconnect:errno=111", 1, Trust.UNREACHED),
     ):
         assert trust(said, status) is expected, said
+
+
+@pytest.mark.parametrize(("can_sudo", "insecure", "runs"), [(True, True, [False, True]), (False, None, [False])])
+async def test_sudo_is_called_only_for_what_is_hidden(
+    tmp_path: Path, can_sudo: bool, insecure: bool | None, runs: list[bool]
+) -> None:
+    """An engine that shows its settings to root alone is asked again by sudo, where the site allows it."""
+    asked_as: list[bool] = []
+
+    class Sudo(Shell):
+        async def run(self, script: str, *, limit: float, privileged: bool = False) -> Completed:
+            asked_as.append(privileged)
+            self.docker = f"echo '{CONFIG}'" if privileged else "exit 1"
+            return await super().run(script, limit=limit, privileged=privileged)
+
+    machine = Sudo("excs-1", folder=tmp_path)
+    machine.can_sudo = can_sudo
+    found = await asked(machine, Endpoint("r.example", 5000), tls=False)
+    assert (found.insecure, asked_as) == (insecure, runs)
+
+
+async def test_sudo_is_not_called_where_nothing_is_hidden(tmp_path: Path) -> None:
+    """A verdict that an ordinary user can see needs no more rights."""
+    machine = Shell("excs-1", folder=tmp_path, docker=f"echo '{CONFIG}'")
+    machine.can_sudo = True
+    assert (await asked(machine, Endpoint("r.example", 5001), tls=False)).insecure is False
