@@ -763,14 +763,9 @@ class EngageVersions(Check[CoreTarget, *tuple[VersionFact, ...]]):
         )
 
     def needs(self, target: CoreTarget) -> Needs:
-        names: Needs = ()
-        if (
-            target.type is not AppType.CONFIGURATION_SERVER
-            and not _is_address(target.endpoint.host)
-            and target.vantages
-        ):
-            names = (Attempt(ResolveNames(target.vantages[0], (target.endpoint.host,))),)
-        return (*_config_db_needs(target.site), *names)
+        named = target.type is not AppType.CONFIGURATION_SERVER and not _is_address(target.endpoint.host)
+        names = _name_needs(target.site).get(target.vantages[0]) if named and target.vantages else None
+        return (*_config_db_needs(target.site), *((names,) if names is not None else ()))
 
     def judge(self, target: CoreTarget, *facts: VersionFact) -> Judgement:
         talk = next((fact for fact in facts if isinstance(fact, ConfigDbTalk)), None)
@@ -949,12 +944,7 @@ class Inventory(Check[ServiceTarget[ConfigDb], *tuple[VersionFact, ...]]):
         return (_config_db(site),)
 
     def needs(self, target: ServiceTarget[ConfigDb]) -> Needs:
-        asked: dict[str, list[str]] = {}
-        for vm, _, endpoint in _declared_servers(target.site):
-            if vm is not None and not _is_address(endpoint.host):
-                asked.setdefault(vm, []).append(endpoint.host)
-        names = (Attempt(ResolveNames(vm, tuple(dict.fromkeys(hosts)))) for vm, hosts in asked.items())
-        return (ReadConfigDb.of(target.service, target.vantages), *names)
+        return (ReadConfigDb.of(target.service, target.vantages), *_name_needs(target.site).values())
 
     def judge(self, target: ServiceTarget[ConfigDb], *facts: VersionFact) -> Judgement:
         talk = facts[0]
@@ -1135,6 +1125,15 @@ def _declared_servers(site: Site) -> Iterator[tuple[str | None, AppType, Endpoin
         for target in targets:
             if not isinstance(target, Settled):
                 yield next(iter(target.vantages), None), type_, target.service.endpoint
+
+
+def _name_needs(site: Site) -> Mapping[str, Attempt[Names]]:
+    """What the declared servers' names resolve to, asked once on a VM that uses them."""
+    asked: dict[str, list[str]] = {}
+    for vm, _, endpoint in _declared_servers(site):
+        if vm is not None and not _is_address(endpoint.host):
+            asked.setdefault(vm, []).append(endpoint.host)
+    return {vm: Attempt(ResolveNames(vm, tuple(dict.fromkeys(hosts)))) for vm, hosts in asked.items()}
 
 
 def _resolved(names: Mapping[str, object], endpoint: Endpoint) -> frozenset[str]:
