@@ -30,6 +30,9 @@ __all__ = ["Call", "CallPort", "Called", "Echo", "Held", "NotHeld", "Obstacle", 
 PROMETHEUS = "prometheus"
 """The vantage that is the Prometheus host, where the site gives SSH to it."""
 
+HEARTBEAT = 4.0
+"""Seconds without a sign of life from us after which a machine lets go of the port."""
+
 _HEARD = 256
 _REPORTS = 1.0
 
@@ -353,7 +356,9 @@ class _Holding:
         text = script(_literal(asked.address), asked.port, nonce=self._nonce, token=self._token, seconds=seconds)
         try:
             async with asyncio.timeout(limits.script) as self._clock:
-                await self._vantages[asked.carrier].run(text, limit=seconds + START_UP, on_line=self._on_line)
+                await self._vantages[asked.carrier].run(
+                    text, limit=seconds + START_UP, on_line=self._on_line, beat=HEARTBEAT
+                )
         except ProbeError as error:
             self.trouble = self.trouble or error.reason
         except TimeoutError:

@@ -189,11 +189,13 @@ class Vantage(ABC):
         limit: float,
         privileged: bool = False,
         on_line: Callable[[bytes], None] | None = None,
+        beat: float | None = None,
     ) -> Completed:
         """Run POSIX shell text on the machine, fed on standard input, never by argv.
 
-        ``on_line`` is handed each line of standard output as it comes, without its newline. Cancelled, it ends the
-        script and all that it started.
+        ``on_line`` is handed each line of standard output as it comes, without its newline. ``beat``: the machine
+        ends the script by itself once it has not heard from us for so many seconds. Cancelled, it ends the script
+        and all that it started.
         """
 
     @abstractmethod

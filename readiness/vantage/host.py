@@ -24,7 +24,7 @@ from readiness.vantage.base import (
     Stream,
     Vantage,
 )
-from readiness.vantage.link import Exchange, Forbidden, Link, in_turn, lost, readable
+from readiness.vantage.link import Exchange, Forbidden, Link, Running, in_turn, lost, readable
 from readiness.vantage.together import Batch, Together, error, seen
 
 T = TypeVar("T")
@@ -114,11 +114,18 @@ class Host(Vantage):
     # Scripts
 
     async def run(
-        self, script: str, *, limit: float, privileged: bool = False, on_line: OnLine | None = None
+        self,
+        script: str,
+        *,
+        limit: float,
+        privileged: bool = False,
+        on_line: OnLine | None = None,
+        beat: float | None = None,
     ) -> Completed:
         """Run POSIX shell text on the machine, fed on standard input, never by argv.
 
-        ``on_line`` is handed each line of standard output as it comes, without its newline.
+        ``on_line`` is handed each line of standard output as it comes, without its newline. ``beat``: the machine
+        ends the script once it has not heard from us for so many seconds.
 
         Raises:
             ProbeError: it did not run to its end within ``limit`` seconds, said too much, or may not run at all.
@@ -129,17 +136,23 @@ class Host(Vantage):
             return script, limit
 
         if not privileged:
-            return await self._run(link, job, on_line=on_line)
+            return await self._run(link, job, on_line=on_line, beat=beat)
         way = await self._way_to_root()
         if way.password is None:
-            return await self._run(link, job, on_line=on_line, way=way)
+            return await self._run(link, job, on_line=on_line, way=way, beat=beat)
         async with self._sudo_turn:  # a wrong password is shown once, however many ask
             if self._sudo_refused is not None:
                 raise error(self._sudo_refused)
-            return await self._run(link, job, on_line=on_line, way=way)
+            return await self._run(link, job, on_line=on_line, way=way, beat=beat)
 
     async def _run(
-        self, link: Link, job: Job, *, on_line: OnLine | None = None, way: sudo.SudoWay | None = None
+        self,
+        link: Link,
+        job: Job,
+        *,
+        on_line: OnLine | None = None,
+        way: sudo.SudoWay | None = None,
+        beat: float | None = None,
     ) -> Completed:
         if self._no_commands is not None:
             raise error(self._no_commands)
@@ -148,7 +161,8 @@ class Host(Vantage):
             script, limit = job()
             token = shell.token()
             exchange = Exchange(token, on_line=on_line)
-            await self._carry_out(link, exchange, script, token=token, limit=limit, way=way)
+            framed = shell.framed(script, token=token, seconds=limit + _MARGIN, beat=beat)
+            await self._carry_out(link, exchange, framed, limit=limit, way=way, beat=beat)
             return self._completed(exchange, way)
 
         try:
@@ -159,16 +173,22 @@ class Host(Vantage):
             raise
 
     async def _carry_out(
-        self, link: Link, exchange: Exchange, script: str, *, token: str, limit: float, way: sudo.SudoWay | None
+        self,
+        link: Link,
+        exchange: Exchange,
+        framed: str,
+        *,
+        limit: float,
+        way: sudo.SudoWay | None,
+        beat: float | None,
     ) -> None:
         running = None
-        framed = shell.framed(script, token=token, seconds=limit + _MARGIN).encode("utf-8", "surrogateescape")
         try:
             async with asyncio.timeout(limit) as clock:
                 running = await link.start(way.command if way else shell.COMMAND, exchange)
                 if way is None or await sudo.get_in(way, exchange, running.write):
-                    running.write(framed)
-                    await exchange.finished()
+                    running.write(framed.encode("utf-8", "surrogateescape"))
+                    await _beating(running, exchange.finished(), beat)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -501,6 +521,19 @@ async def _overheard(stream: Stream, linger: float) -> tuple[bytes, bool | None]
     except OSError:
         return banner, True
     return banner, False
+
+
+async def _beating(running: Running, work: Awaitable[None], beat: float | None) -> None:
+    """Wait for some work, and give a sign of life three times in every ``beat`` seconds meanwhile."""
+    waiting = asyncio.ensure_future(work)
+    try:
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=None if beat is None else beat / 3)
+            if beat is not None and not waiting.done():
+                running.write(b"\n")
+        waiting.result()
+    finally:
+        waiting.cancel()
 
 
 async def _shared(future: asyncio.Future[T]) -> T:

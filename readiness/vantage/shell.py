@@ -6,6 +6,7 @@ The machine is asked to run ``sh -s``, and the text goes to its standard input, 
   shell says first (``.bashrc``, a message of the day) is told apart from the script's own words;
 - ends everything that descends from the script, and itself, once standard input closes, which is what a lost
   connection or a cancelled run looks like from there, or once its seconds are over;
+- does the same when a heartbeat that was agreed on stays away: a machine that is cut off from us sees no end of input;
 - ends what the script left running in the background;
 - gives back the script's exit status.
 
@@ -43,18 +44,18 @@ readiness_fell() {
   done
   kill -9 $doomed
 }
-readiness_leader=
+readiness_leader= readiness_nap=
 { read -r line </proc/$$/stat && set -- ${line##*") "} && [ "$4" = "$$" ] && readiness_leader=yes; } 2>/dev/null
 printf '\n%s\n' @TOKEN@
 printf '\n%s\n' @TOKEN@ >&2
 (
-unset readiness_leader
+unset readiness_leader readiness_nap
 unset -f readiness_fell
 @SCRIPT@
 ) </dev/null 3<&- &
 readiness_work=$!
 exec >/dev/null 2>&1
-{ while read -r _; do :; done; readiness_fell "$$ $readiness_work"; } <&3 &
+{ while read -r _; do @BEAT@; done; readiness_fell "$$ $readiness_work"; } <&3 &
 readiness_line=$!
 { trap 'kill "$nap"; exit' TERM; sleep @SECONDS@ & nap=$!; wait "$nap" && readiness_fell "$$ $readiness_work"; } 3<&- &
 readiness_clock=$!
@@ -67,14 +68,26 @@ exit "$readiness_status"
 """
 
 
+# Each line puts the end off by one more rest. Who rests looks first whether the reader of the lines is still there:
+# where it is not, the script has ended by itself meanwhile.
+_BEAT = r"""{ read -r readiness_reader _ </proc/self/stat; [ "$readiness_nap" ] && kill "$readiness_nap"
+  { trap 'kill "$nap"; exit' TERM; sleep @REST@ & nap=$!
+    wait "$nap" && kill -0 "$readiness_reader" && readiness_fell "$$ $readiness_work"; } </dev/null &
+  readiness_nap=$!; }"""
+
+
 def token() -> str:
     """A word that nothing else prints: 24 letters and digits."""
     return secrets.token_hex(12)
 
 
-def framed(script: str, *, token: str, seconds: float) -> str:
-    """The text that runs ``script`` in its frame: it ends by itself ``seconds`` after it began, rounded up."""
-    filled = {"@TOKEN@": token, "@SECONDS@": str(max(1, math.ceil(seconds)))}
+def framed(script: str, *, token: str, seconds: float, beat: float | None = None) -> str:
+    """The text that runs ``script`` in its frame: it ends by itself ``seconds`` after it began, rounded up.
+
+    ``beat``: it also ends so many seconds after the last line on standard input, once a first one has come.
+    """
+    rest = ":" if beat is None else _BEAT.replace("@REST@", str(max(1, math.ceil(beat))))
+    filled = {"@TOKEN@": token, "@SECONDS@": str(max(1, math.ceil(seconds))), "@BEAT@": rest}
     head, _, tail = _FRAME.partition("@SCRIPT@")
     for slot, value in filled.items():
         head, tail = head.replace(slot, value), tail.replace(slot, value)

@@ -97,9 +97,10 @@ def listening(
     seconds: int = 20,
     path: str = "/usr/bin:/bin:/usr/local/bin",
     change: Callable[[str], str] = str,
+    beat: float | None = None,
 ) -> Iterator[Listening]:
     text = listener.script(address, port, nonce=NONCE, token=TOKEN, seconds=seconds, holder=holder)
-    framed = shell.framed(change(text), token="frame00000000", seconds=seconds + 20)
+    framed = shell.framed(change(text), token="frame00000000", seconds=seconds + 20, beat=beat)
     process = subprocess.Popen(
         [shutil.which("sh") or "sh", "-s"],
         stdin=subprocess.PIPE,
@@ -196,6 +197,22 @@ def test_the_alarm_ends_it_whatever_happens(holder: Holder) -> None:
         began = time.monotonic()
         found.process.wait(10)
         assert time.monotonic() - began < 5
+        assert is_free(LOOPBACK, port)
+
+
+def test_a_machine_that_is_cut_off_lets_go() -> None:
+    """Nothing closes when a network breaks; once the heartbeat stays away, the port is free all the same."""
+    port = free_port()
+    with listening(LOOPBACK, port, seconds=30, beat=1) as found:
+        found.first()
+        assert found.process.stdin is not None
+        for _ in range(4):
+            found.process.stdin.write(b"\n")
+            found.process.stdin.flush()
+            with pytest.raises(subprocess.TimeoutExpired):
+                found.process.wait(0.5)
+        assert NONCE.encode() in call(LOOPBACK, port)
+        found.process.wait(10)
         assert is_free(LOOPBACK, port)
 
 
