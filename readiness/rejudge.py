@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Literal
 
 from readiness_schemas.report import ObservationDocument, ObservationErrorDocument, ReportDocument
@@ -80,67 +79,20 @@ def assumption(text: str) -> Assumption:
 
 
 class Record:
-    """What a report has recorded, to be had by the questions of a plan.
-
-    A file's folder is no part of a question here: a certificate or a secret's file may have moved since, or the
-    report may be read on another machine.
-    """
+    """What a report has recorded, to be had by the questions of a plan."""
 
     def __init__(self, document: ReportDocument) -> None:
         self._at = datetime.fromisoformat(document["run"]["started_at"])
         self._by_key = {seen["probe"]: seen for seen in document["observations"]}
-        self._by_kind: dict[str, list[ObservationDocument]] = {}
-        for seen in document["observations"]:
-            self._by_kind.setdefault(seen["probe"].partition("(")[0], []).append(seen)
 
     def readings(self, probes: Iterable[Probe[object]]) -> Mapping[Probe[object], Reading]:
         """One reading for each question; those that were never asked are unread, ``not_observed``."""
         return {probe: self.reading(probe) for probe in probes}
 
     def reading(self, probe: Probe[object]) -> Reading:
-        seen = self._by_key.get(probe.key) or self._moved(probe)
+        seen = self._by_key.get(probe.key)
         observation = _unobserved(probe, self._at) if seen is None else _observation(seen)
         return Reading(observation, fact_of(probe, observation))
-
-    def _moved(self, probe: Probe[object]) -> ObservationDocument | None:
-        """The same question with its files elsewhere; nothing where more than one could be meant."""
-        pieces = _around_folders(probe)
-        if len(pieces) == 1:
-            return None
-        alike = [seen for seen in self._by_kind.get(type(probe).__name__, ()) if _fits(pieces, seen["probe"])]
-        return alike[0] if len(alike) == 1 else None
-
-
-def _around_folders(probe: Probe[object]) -> Sequence[str]:
-    """A probe's key, cut where the folders of its files stand."""
-    key = probe.key
-    for path in sorted(set(_paths(probe)), key=lambda path: len(str(path)), reverse=True):
-        key = key.replace(str(path), f"\0{path.name}")
-    return key.split("\0")
-
-
-def _paths(value: object) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _paths(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for each in fields(value):
-            yield from _paths(getattr(value, each.name))
-
-
-def _fits(pieces: Sequence[str], key: str) -> bool:
-    if not key.startswith(pieces[0]):
-        return False
-    position = len(pieces[0])
-    for piece in pieces[1:]:
-        found = key.find(piece, position)
-        folder = key[position:found]
-        if found < 0 or (folder and not folder.endswith("/")):
-            return False
-        position = found + len(piece)
-    return position == len(key)
 
 
 def _observation(seen: ObservationDocument) -> Observation:
