@@ -27,12 +27,13 @@ from readiness import (
     Status,
     Target,
     TargetKind,
-    Unbuilt,
     Unread,
 )
 from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, Network, ReadDockerNetworks
+from readiness.probes.listener import Call, CallPort, PortProof, Reach, port_of
 from readiness.probes.names import Address, Name, Names, ResolveNames
-from readiness.probes.neighbours import Neighbour, Neighbours, ReadNeighbours
+from readiness.probes.neighbours import ANY_PORT, Neighbour, Neighbours, ReadNeighbours
+from readiness.probes.tcp import DialTcp, PathState, TcpPath
 from readiness.site import (
     Absent,
     Bootstrap,
@@ -315,7 +316,10 @@ def _translated(target: PairTarget, ours: Neighbours, theirs: Neighbours) -> str
 # -- interconnect --------------------------------------------------------------------------------------------
 
 
-class Interconnect(Unbuilt):
+WayFact = PortProof | TcpPath | Neighbours | Unread
+
+
+class Interconnect(Check[PairTarget, *tuple[WayFact, ...]]):
     requirement = Requirement(
         id="network.interconnect",
         section=SECTION,
@@ -326,7 +330,10 @@ class Interconnect(Unbuilt):
         ),
         outcomes={
             Status.PASS: "The other VM provably answered.",
-            Status.WARN: "Nothing came back between two VMs whose components have nothing to say to each other.",
+            Status.WARN: (
+                "Nothing came back between two VMs whose components have nothing to say to each other, or only some"
+                " connects came through."
+            ),
             Status.FAIL: "Nothing came back, though the listener was up and a row of the table needs this direction.",
             Status.UNKNOWN: "One of the two could not be asked, or an answer came that proves no one's identity.",
         },
@@ -340,6 +347,196 @@ class Interconnect(Unbuilt):
 
     def targets(self, site: Site) -> Sequence[PairTarget | Settled]:
         return _pairs(site, tuple(permutations(site.vms, 2)), "->")
+
+    def needs(self, target: PairTarget) -> Needs:
+        vm, other, site = target.vm, target.other, target.site
+        neighbours = (Attempt(_neighbours(vm, site)), Attempt(_neighbours(other, site)))
+        port = port_of(other, site)
+        if site.probing.listeners and port:
+            return (CallPort.of(other, site), *neighbours)
+        return (DialTcp(vm.name, other.address or other.name, port or ANY_PORT), *neighbours)
+
+    def judge(self, target: PairTarget, *facts: WayFact) -> Judgement:
+        way, *tables = facts
+        adjacent = _adjacent(target, [table for table in tables if isinstance(table, Neighbours)])
+        if isinstance(way, PortProof):
+            return self._called(target, way, way.call(target.vm.name), adjacent)
+        assert isinstance(way, TcpPath)
+        return self._dialled(target, way, adjacent)
+
+    def _called(self, target: PairTarget, proof: PortProof, call: Call, adjacent: bool) -> Judgement:
+        """By a listener of ours on the other VM, or by what has its port already."""
+        vm, other = target.vm.name, target.other.name
+        observed = call.path.observed if call.path is not None else "the caller gave no news of its connects"
+        evidence = (
+            _way(f"TCP connect to port {proof.port}", observed, Level.TCP, vm, proof),
+            _way("Answer", _ANSWERS[proof.reach(vm)], Level.PROTOCOL, vm, proof),
+        )
+        match proof.reach(vm):
+            case Reach.PROVEN:
+                return self._met(target, "it answered with the nonce of this run", _WHY_NONCE, evidence)
+            case Reach.UNASKED:
+                trouble = call.trouble
+                return Judgement.unknown(
+                    f"Whether {vm} reaches {other} could not be learnt.",
+                    trouble.code if trouble is not None else Cause.UNSUPPORTED,
+                    trouble.detail if trouble is not None else observed,
+                    enable=(
+                        trouble.enable if trouble is not None else f"Try it by hand:\n\n    {_try(target, proof.port)}"
+                    ),
+                    evidence=evidence,
+                )
+            case Reach.ANSWERED | Reach.PLAUSIBLE | Reach.UNVERIFIED:
+                return self._answered(target, proof.port, observed, adjacent, evidence)
+            case Reach.UNSTABLE:
+                return self._unstable(target, observed, evidence)
+            case Reach.BLOCKED:
+                why = (
+                    f"A listener of this audit had the port on {other} all the time, and nothing came back."
+                    if proof.waited
+                    else f"Not even a refusal came back from {other}."
+                )
+                lane = call.path.lane if call.path is not None else Lane.FIREWALL
+                return self._lost(target, proof.port, observed, why, lane, evidence)
+            case Reach.ELSEWHERE:
+                why = f"Something accepted for {other} that does not know the nonce of the listener there."
+                return self._lost(target, proof.port, observed, why, Lane.ROUTE, evidence)
+
+    def _dialled(self, target: PairTarget, path: TcpPath, adjacent: bool) -> Judgement:
+        """By a connect alone, where no listener may be opened or the component's port is not known."""
+        evidence = (_way(f"TCP connect to port {path.port}", path.observed, Level.TCP, target.vm.name, path),)
+        if path.state in (PathState.OPEN, PathState.REFUSED):
+            return self._answered(target, path.port, path.observed, adjacent, evidence)
+        if path.state in (PathState.UNSTABLE, PathState.MIXED):
+            return self._unstable(target, path.observed, evidence)
+        if path.state is PathState.UNCLEAR or (path.port == ANY_PORT and path.state is PathState.FILTERED):
+            return Judgement.unknown(
+                f"Whether {target.vm.name} reaches {target.other.name} could not be learnt.",
+                Cause.UNSUPPORTED,
+                path.observed,
+                enable=(
+                    "Declare the component's port and allow `probing.listeners`, or try by hand:\n\n   "
+                    f" {_try(target, 22)}"
+                ),
+                evidence=evidence,
+            )
+        why = f"No connect from {target.vm.name} brought any answer of {target.other.name}, not even a refusal."
+        return self._lost(target, path.port, path.observed, why, path.lane, evidence)
+
+    def _met(self, target: PairTarget, observed: str, why: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        return Judgement.met(
+            f"{target.other.name} answers {target.vm.name} over the network.",
+            expected=_EXPECTED_WAY,
+            observed=observed,
+            evidence=evidence,
+            reasoning=why,
+        )
+
+    def _answered(
+        self, target: PairTarget, port: int, observed: str, adjacent: bool, evidence: tuple[Evidence, ...]
+    ) -> Judgement:
+        vm, other = target.vm.name, target.other.name
+        if adjacent:
+            why = (
+                f"{vm} and {other} see each other's own hardware address with no gateway between them, so the answer"
+                f" to the connect is {other}'s."
+            )
+            return self._met(target, observed, why, evidence)
+        return Judgement.unknown(
+            f"Something answers {vm} at the address of {other}, but whether it is {other} is not proven.",
+            Cause.UNSUPPORTED,
+            "no listener of this audit could answer there, and the two are not seen next to each other",
+            enable=(
+                f"Allow `probing.listeners` and free port {port} on {other} for the time of the audit, or try by hand"
+                f" while a listener of yours runs there:\n\n    {_try(target, port)}"
+            ),
+            evidence=evidence,
+            observed=observed,
+        )
+
+    def _unstable(self, target: PairTarget, observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
+        return Judgement.weak(
+            f"Only some connects from {target.vm.name} to {target.other.name} come through.",
+            expected=_EXPECTED_WAY,
+            observed=observed,
+            evidence=evidence,
+            lane=Lane.ROUTE,
+            reasoning=(
+                "Attempts that were started one second apart disagree: the way is there and not to be relied on."
+            ),
+            remedy=(
+                "Look for a duplicate address, a flapping link or two firewalls with different rules:\n\n"
+                f"    ping -c 20 {target.other.address}\n    ip neigh show to {target.other.address}"
+            ),
+            job=f"Make the way from {target.vm.name} to {target.other.name} stable",
+        )
+
+    def _lost(
+        self, target: PairTarget, port: int, observed: str, why: str, lane: Lane, evidence: tuple[Evidence, ...]
+    ) -> Judgement:
+        vm, other = target.vm, target.other
+        needed = other.role is Role.EXCS and vm.role in (Role.EXAS, Role.EXCP)
+        conclude = Judgement.missed if needed else Judgement.weak
+        use = (
+            f"The connectivity table needs this direction: {vm.role.label} calls EXCS."
+            if needed
+            else (
+                "No row of the connectivity table needs this direction, though the page asks that all can communicate."
+            )
+        )
+        return conclude(
+            f"{vm.name} does not reach {other.name}.",
+            expected=_EXPECTED_WAY,
+            observed=observed,
+            evidence=evidence,
+            lane=lane,
+            reasoning=f"{why} {use}",
+            remedy=(
+                f"Admit {vm.address} on {other.name}, by firewalld or by ufw; if it does already, look between the"
+                " two:\n\n"
+                f'    sudo firewall-cmd --permanent --add-rich-rule=\'rule family="{_family(vm)}"'
+                f' source address="{vm.address}" port port="{port}" protocol="tcp" accept\'\n'
+                "    sudo firewall-cmd --reload\n"
+                f"    sudo ufw allow proto tcp from {vm.address} to any port {port}"
+            ),
+            job=f"Let {vm.name} through to {other.name}",
+        )
+
+
+_EXPECTED_WAY = "the other VM provably answers"
+_WHY_NONCE = "Only the listener of this audit on the other VM knew the nonce that came back."
+_ANSWERS = {
+    Reach.PROVEN: "the nonce of the listener there",
+    Reach.ANSWERED: "accepted by a service that has the port already",
+    Reach.BLOCKED: "none",
+    Reach.ELSEWHERE: "accepted, without the nonce of the listener there",
+    Reach.PLAUSIBLE: "a refusal, since no listener could be opened there",
+    Reach.UNVERIFIED: "accepted, by whom could not be asked",
+    Reach.UNSTABLE: "to some of the connects",
+    Reach.UNASKED: "no news from the caller",
+}
+
+
+def _way(label: str, value: str, level: Level, vantage: str, of: object) -> Evidence:
+    return Evidence(label=label, value=value, level=level, vantage=vantage, of=of)
+
+
+def _adjacent(target: PairTarget, tables: Sequence[Neighbours]) -> bool:
+    """Whether the two see each other's own hardware address, both ways."""
+    by_name = {table.vantage: table for table in tables}
+    ours, theirs = by_name.get(target.vm.name), by_name.get(target.other.name)
+    if ours is None or theirs is None:
+        return False
+    views = (View.of(target.vm, target.other, ours, theirs), View.of(target.other, target.vm, theirs, ours))
+    return all(view.sight is Sight.ADJACENT for view in views)
+
+
+def _try(target: PairTarget, port: int) -> str:
+    return f"timeout 5 bash -c '</dev/tcp/{target.other.address}/{port}' && echo open    # on {target.vm.name}"
+
+
+def _family(vm: Vm) -> str:
+    return "ipv6" if ":" in (vm.address or "") else "ipv4"
 
 
 # -- names ---------------------------------------------------------------------------------------------------
