@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import typer
-from readiness_reports.as_text import MARKS, STYLES, clean
+from readiness_reports import words
+from readiness_reports.as_text import MARKS, STYLES, Line, clean, paint
 
 from readiness.cli.console import complain, console, load, pack
 from readiness.gather import limit_of
@@ -164,10 +165,12 @@ def _table_of(rows: Sequence[Row]) -> _Table:
 
 def size(agents: int, caps: float) -> int:
     """Say how much Redis memory is needed, and why."""
+    from rich.text import Text
+
     from readiness.sizing import redis_memory
 
     need = redis_memory(DEFAULT_PAGE, agents, caps)
-    console().print(need.explain())
+    paint(console(), [Line(Text(row)) for row in need.explain().splitlines()])
     return 0
 
 
@@ -225,27 +228,31 @@ def _print_catalogue(requirements: Sequence[Requirement]) -> None:
 
 
 def _print_entry(requirement: Requirement) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
-    screen = console()
-    screen.print(Text.assemble((requirement.id, "bold"), (f"  {requirement.section}", "dim")))
-    screen.print(Padding(Text(requirement.text), (0, 0, 0, 2)))
     days = requirement.valid_for.total_seconds() / 86400
     rows = (
-        ("asked by", f"{requirement.origin.value} ({requirement.obligation.value})"),
-        ("mended by", requirement.owner.value),
-        ("good for", f"{days:g} days" if days >= 1 else f"{days * 24:g} hours"),
-        ("proven by", requirement.proof),
+        ("origin", f"{requirement.origin.value}, {requirement.obligation.value}"),
+        ("owner", words.OWNERS[requirement.owner.value]),
+        ("good for", words.count(int(days), "day") if days >= 2 else f"{days * 24:g} hours"),
+        ("proof", requirement.proof),
         ("to do", requirement.remedy),
     )
-    for label, text in rows:
-        screen.print(Padding(Text.assemble((f"{label:<10}", "dim"), text), (0, 0, 0, 2)))
-    screen.print(Padding(Text("what its statuses mean", style="dim"), (0, 0, 0, 2)))
+    lines = [
+        Line(Text.assemble((requirement.id, "bold"), (f"  {requirement.section}", "dim"))),
+        Line(Text(requirement.text), indent=2),
+        *(
+            Line(Text.assemble((f"{label if row == 0 else '':<10}", "dim"), text), indent=2, hang=10)
+            for label, paragraph in rows
+            for row, text in enumerate(paragraph.splitlines())
+        ),
+        Line(Text("what its statuses mean", style="dim"), indent=2),
+    ]
     for status in Status:
         if status in requirement.outcomes:
             mark = (f"{MARKS[status.value]} {status.value:<8}", STYLES[status.value])
-            screen.print(Padding(Text.assemble(mark, requirement.outcomes[status]), (0, 0, 0, 4)))
+            lines.append(Line(Text.assemble(mark, requirement.outcomes[status]), indent=4, hang=10))
+    paint(console(), lines)
 
 
 def page_of_checks(requirements: Sequence[Requirement]) -> str:

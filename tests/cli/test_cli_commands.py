@@ -131,7 +131,7 @@ def test_checks_explains_one_and_lists_all() -> None:
     assert {"redis.version", "vm.kernel", "connectivity.redis"} <= {entry["id"] for entry in catalogue}
     one = call("checks", "redis.version")
     assert one.exit_code == 0
-    assert "proven by" in one.stdout
+    assert "what its statuses mean" in one.stdout
     wrong = call("checks", "redis.verison")
     assert wrong.exit_code == 2
     assert "did you mean redis.version?" in wrong.stderr
