@@ -44,7 +44,7 @@ class Seen:
     def like(self, other: Seen) -> bool:
         """Whether nothing moved that is worth a line: durations differ from run to run and are no change."""
         same = (self.status, self.settled) == (other.status, other.settled)
-        return same and _DURATION.sub("", self.observed) == _DURATION.sub("", other.observed)
+        return same and _timeless(self.observed) == _timeless(other.observed)
 
     @staticmethod
     def of(finding: FindingDocument) -> Seen:
@@ -62,7 +62,12 @@ class Seen:
 
 _GOOD = frozenset({"pass", "skip"})
 _BADNESS = {"pass": 0, "skip": 0, "warn": 1, "manual": 2, "unknown": 3, "fail": 4}
-_DURATION = re.compile(r"[-+±]?\s?\d+(?:\.\d+)?\s?(?:[mµ]?s|min|h|seconds?|minutes?|hours?|days?)\b")
+_DURATION = re.compile(r"(?:[-+±]?\s?\d+(?:\.\d+)?\s?(?:[mµ]?s|min|h|seconds?|minutes?|hours?|days?)\b\s*)+")
+
+
+def _timeless(observed: str) -> str:
+    """What was observed, with one word in the place of each duration: "31 h 7 min" counts as "12 min" does."""
+    return _DURATION.sub(" so long ", observed)
 
 
 def change(before: Seen | None, after: Seen) -> Change:

@@ -34,6 +34,20 @@ def test_another_value_at_the_same_status_is_a_change() -> None:
     assert change(Seen("pass", "6.2.14"), Seen("pass", "6.2.15")) is Change.CHANGED
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("chronyd: last set 12 min ago", "chronyd: last set 31 h 7 min ago"),
+        ("10.0.0.5 accepts 3 connects (0.04 ms, 0.21 ms, 0.10 ms)", "10.0.0.5 accepts 3 connects (9 ms, 1.2 s, 10 ms)"),
+        ("-0.3 s, ± 1.3 s", "+0.1 s, ± 1.1 s"),
+        ("shows a certificate that ends in 12 days", "shows a certificate that ends in 1 day"),
+    ],
+)
+def test_how_long_something_took_is_no_change(before: str, after: str) -> None:
+    """A duration differs from run to run, whether it is told in one unit or in two."""
+    assert change(Seen("pass", before), Seen("pass", after)) is Change.UNCHANGED
+
+
 def test_new_and_gone_findings_are_named() -> None:
     """Targets come and go with the site file."""
     changes, gone = compare(
