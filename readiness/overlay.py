@@ -112,12 +112,20 @@ class _Entry:
             seen = ", ".join(sorted({findings[index].status for index in concerned}))
             notices.append(Notice("unneeded", f"{self.words} settles nothing: what it names is {seen}."))
         elif not built:
-            notices.append(
-                Notice("refused", f"{self.words} cannot be used: this release does not examine that requirement.")
+            why = (
+                "this run was told to leave that requirement out"
+                if any(_left_out(findings[index]) for index in fitting)
+                else "this release does not examine that requirement"
             )
+            notices.append(Notice("refused", f"{self.words} cannot be used: {why}."))
         elif self.until is not None and self.until - today <= SOON:
             notices.append(Notice("expiring", f"{self.words} expires on {self.until}."))
         return built
+
+
+def _left_out(finding: Finding) -> bool:
+    reason = finding.judgement.reason
+    return reason is not None and reason.code is Cause.NOT_SELECTED
 
 
 def _unbuilt(finding: Finding) -> bool:

@@ -67,12 +67,16 @@ def test_a_waiver_covers_whatever_is_not_good(status: Status, settles: bool) -> 
     assert [notice.kind for notice in notices] == ([] if settles else ["unneeded"])
 
 
-@pytest.mark.parametrize("cause", [Cause.NOT_BUILT, Cause.NOT_SELECTED])
-def test_what_was_not_examined_cannot_be_signed_away(cause: Cause) -> None:
-    """Neither an attestation nor a waiver settles a requirement that this run could not look at."""
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [(Cause.NOT_BUILT, "this release does not examine"), (Cause.NOT_SELECTED, "this run was told to leave")],
+)
+def test_what_was_not_examined_cannot_be_signed_away(cause: Cause, why: str) -> None:
+    """Neither an attestation nor a waiver settles a requirement that this run did not look at, and both say why."""
     (settled,), notices = overlay([finding(Status.UNKNOWN, cause=cause)], [attestation()], [waiver()], at=NOON)
     assert not settled.settled
     assert [notice.kind for notice in notices] == ["refused", "refused"]
+    assert all(why in notice.text for notice in notices)
 
 
 @pytest.mark.parametrize(
