@@ -193,15 +193,14 @@ def _unread(need: Probe[object], fact: Unread) -> Judgement:
     reason = fact.reason
     enable = reason.enable or "Mend what the reason names and run the audit again."
     return Judgement.unknown(
-        f"Not determined: {reason.detail}.",
+        f"Not determined: {reason.detail.rstrip('.?!')}.",
         reason.code,
         reason.detail,
         enable=enable,
         by=reason.by,
         observed=f"no answer to: {need.describe()}",
         evidence=(Evidence(label="No answer", value=reason.detail, level=Level.DECLARED, of=fact),),
-        reasoning="The question could not be answered for a reason that lies on the auditor's side of it, "
-        "so it is neither met nor violated.",
+        reasoning="The question got no answer, so the requirement is neither met nor violated as far as is known.",
     )
 
 

@@ -144,6 +144,13 @@ def test_an_unread_fact_makes_its_finding_unknown_and_never_a_fail() -> None:
     assert document["verdict"] == "not_proven"
 
 
+def test_foreign_words_end_a_sentence_once() -> None:
+    """A daemon's own question mark is not followed by our full stop."""
+    lost = Reason(code=Cause.UNSUPPORTED, detail="Is the docker daemon running?", enable="Start it.")
+    finding = by_id(report({"excs-1": lost}))["test.speaks[excs-1]"]
+    assert finding["summary"] == "Not determined: Is the docker daemon running."
+
+
 @pytest.mark.parametrize("answer", ["crash", "bomb", "gibberish"])
 def test_a_crash_is_one_unknown(answer: str) -> None:
     """A bug in a check or a parser, or nonsense from a machine, costs one finding."""
