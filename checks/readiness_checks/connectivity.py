@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from readiness import Obligation, Origin, Owner, Probe, Requirement
 from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost
+from readiness.probes.monitoring import AskLogging, ElementAnswer
 from readiness.probes.redis import AskRedis, RedisAnswer
-from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Redis, Role, Site
+from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Logging, Redis, Role, Site
 from readiness_checks.called_rows import CALLED_PROOF, CalledRow
 from readiness_checks.rows import (
     COMPONENTS,
@@ -18,7 +19,7 @@ from readiness_checks.rows import (
     TcpRow,
     outcomes,
 )
-from readiness_checks.said import said_by_genesys_cloud, said_by_redis
+from readiness_checks.said import said_by_genesys_cloud, said_by_logging, said_by_redis
 
 LISTENING = (
     f"{PROOF} The connections stay open for a second and listen; nothing is sent. One more connect goes to a port of "
@@ -137,22 +138,28 @@ class ReachesRedis(SpokenRow[RedisAnswer]):
         return said_by_redis(target, answer)
 
 
-class ReachesLogging(TcpRow):
+class ReachesLogging(SpokenRow[ElementAnswer]):
     peer, key, sources = "the logging solution", "logging", COMPONENTS
     optional = True
     requirement = Requirement(
         id="connectivity.logging",
         section=SECTION,
         text="Where central logging is planned, each VM's log agent uploads to it (9200 unless configured otherwise).",
-        proof=PROOF,
+        proof=f"{PROOF} Then the declared URL is asked through the VM, its TLS verified, and again with the declared "
+        "account. Nothing is stored.",
         outcomes=outcomes(
             "the logging solution",
-            fail="",
-            manual="",
-            warn="some or all connects failed; logging is optional, so it is never more than a warning",
-            skip="the site plans no central logging",
+            **{
+                "pass": "every connect came through and it answered in HTTP, to the declared account if it wants one",
+                "fail": "",
+                "manual": "",
+                "warn": "some or all connects failed, it does not answer as declared, its TLS does not do, it refuses "
+                "the declared account, or it is another product; logging is optional, so it is never more than this",
+                "unknown": "the VM could not be asked, or its certificate comes from an authority that is not declared",
+                "skip": "the site plans no central logging",
+            },
         ),
-        remedy="Open TCP <VM> -> <logging>:<port>.",
+        remedy="Open TCP <VM> -> <logging>:<port>, and give the audit the account that the log agents will use.",
         owner=Owner.DEPLOYER,
         valid_for=VALID_FOR,
         obligation=Obligation.OPTIONAL,
@@ -160,6 +167,13 @@ class ReachesLogging(TcpRow):
 
     def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
         return site.logging if isinstance(site.logging, Absent) else (site.logging.endpoint,)
+
+    def question(self, target: EdgeTarget) -> Probe[ElementAnswer]:
+        assert isinstance(target.site.logging, Logging)
+        return AskLogging.of(target.vm.name, target.site.logging)
+
+    def heard(self, target: EdgeTarget, answer: ElementAnswer) -> Said:
+        return said_by_logging(target, answer)
 
 
 class ReachesGenesysCloud(SpokenRow[GenesysCloudHost]):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from readiness import Evidence, Lane, Level
 from readiness.probes.genesys_cloud import GenesysCloudHost, Interception
 from readiness.probes.http import HttpAnswer, HttpRefusal, RefusalKind
+from readiness.probes.monitoring import ElementAnswer
+from readiness.probes.monitoring import Ending as HttpEnding
+from readiness.probes.monitoring import Login as HttpLogin
 from readiness.probes.redis import Ending, Login, RedisAnswer
 from readiness.probes.tls import Certificate, TlsTrouble
-from readiness.site import EdgeTarget, Endpoint, Redis, Site
+from readiness.site import EdgeTarget, Endpoint, Logging, Redis, Site
 from readiness_checks.rows import Said, Use
 
 
@@ -223,3 +228,112 @@ def _refusing(target: EdgeTarget, answer: GenesysCloudHost, refusal: HttpRefusal
 
 def _curl(at: Endpoint) -> str:
     return f"curl -sS -o /dev/null -w '%{{http_code}}\\n' --noproxy '*' https://{at.host}/"
+
+
+def said_by_logging(target: EdgeTarget, answer: ElementAnswer) -> Said:
+    """Whether the declared URL of the log system answers the VM; how the system is, is not this row's matter."""
+    use, words = _logging_use(target.site, answer)
+    remedy, job = _logging_remedy(target, answer) if use is not Use.USABLE else ("", "")
+    verified = answer.certificate
+    shown = verified
+    if answer.refusal is not None and answer.refusal.tls is not None:
+        shown = answer.refusal.tls.certificate
+    raw = f": {answer.said}" if answer.said else ""
+    said = Said(
+        use=use,
+        words=words,
+        proves=_logging_proves(answer),
+        came_through=answer.level > Level.DECLARED,
+        evidence=(
+            Evidence(label="HTTP", value=f"{answer.words}{raw}", level=answer.level, of=answer),
+            *_certificate(shown, answer),
+        ),
+        lane=answer.lane,
+        remedy=remedy,
+        job=job,
+        ends=verified.not_after if verified is not None else None,
+    )
+    if use is not Use.USABLE or verified is None or not verified.ends_soon:
+        return said
+    words, renew = (
+        f"shows a certificate that ends in {verified.left.days} days",
+        f"Renew the certificate of {target.peer}",
+    )
+    return replace(said, use=Use.DOUBTFUL, words=words, lane=Lane.TLS, remedy=f"{renew}.", job=renew)
+
+
+def _logging_use(site: Site, answer: ElementAnswer) -> tuple[Use, str]:
+    login = ", and takes the declared account" if answer.login is HttpLogin.ACCEPTED else ""
+    match answer.ending:
+        case HttpEnding.WELL | HttpEnding.UNWELL | HttpEnding.WITHHELD:
+            return Use.USABLE, f"answers as {answer.name}{login}"
+        case HttpEnding.LOGIN_MISSING:
+            return Use.USABLE, "answers; it demands an account, and none is declared"
+        case HttpEnding.FOREIGN if answer.product is None:
+            return Use.USABLE, f"answers in HTTP{login}"
+        case HttpEnding.FORBIDDEN | HttpEnding.OVERLOADED | HttpEnding.UNREADABLE | HttpEnding.LOOKALIKE:
+            return Use.USABLE, f"answers in HTTP; it {answer.words}"
+        case HttpEnding.MOVED | HttpEnding.FAILING:
+            return Use.DOUBTFUL, answer.words
+        case HttpEnding.UNREACHED if answer.level is Level.DECLARED:
+            return Use.UNREACHED, answer.words
+        case HttpEnding.UNREACHED if _is_foreign_authority(answer):
+            ca = site.logging.ca_file if isinstance(site.logging, Logging) else None
+            return (Use.UNUSABLE if ca is not None else Use.UNDECIDED), answer.words
+        case _:
+            return Use.UNUSABLE, answer.words
+
+
+def _is_foreign_authority(answer: ElementAnswer) -> bool:
+    tls = answer.refusal.tls if answer.refusal is not None else None
+    return tls is not None and tls.trouble is TlsTrouble.UNTRUSTED_ISSUER
+
+
+def _logging_proves(answer: ElementAnswer) -> str:
+    if answer.ending is HttpEnding.UNREACHED:
+        if answer.level is Level.DECLARED:
+            return "The request found no way to the peer."
+        return "The request went through this very VM; TLS is judged by the public roots and the declared CA file."
+    if answer.login is HttpLogin.ACCEPTED:
+        return "A request with the declared account went through this very VM, and strangers were turned away."
+    if answer.login is HttpLogin.REFUSED:
+        return "The way is open, and a log agent with the declared account would be turned away."
+    open_door = " It lets everybody in, so the declared account proves nothing."
+    return "A request went through this very VM and was answered in HTTP." + (
+        open_door if answer.login is HttpLogin.NOT_NEEDED else ""
+    )
+
+
+def _logging_remedy(target: EdgeTarget, answer: ElementAnswer) -> tuple[str, str]:
+    """What to do, and the line under what blocks sign-off."""
+    at, vm = target.peer, target.vm.name
+    by_hand = f"\n\n    curl -sS -i --noproxy '*' {shlex.quote(answer.url)}"
+    match answer.ending:
+        case HttpEnding.LOGIN_REFUSED:
+            return (
+                f"Correct the account at {at}, or `logging.username` and `logging.password` in the site file. On {vm}:"
+                f"{by_hand}",
+                f"Have {at} accept the account of the log agents",
+            )
+        case HttpEnding.UNREACHED if _is_foreign_authority(answer):
+            return (
+                "Name the certificate of the CA that issued it as `logging.ca_file` in the site file.",
+                f"Provide the CA of {at}",
+            )
+        case HttpEnding.UNREACHED if answer.lane is Lane.TLS:
+            return (
+                "Look at the certificate that is shown, and have it mended:\n\n"
+                f"    openssl s_client -connect {at} </dev/null | openssl x509 -noout -text | grep -E 'Not|DNS|Issuer'",
+                f"Mend the TLS of {at}",
+            )
+        case HttpEnding.FOREIGN | HttpEnding.MOVED | HttpEnding.WANTS_TLS:
+            return (
+                f"Declare as `logging.url` where the log agents will upload to. What answers now, on {vm}:{by_hand}",
+                f"Correct the URL of the log system ({at})",
+            )
+        case _:
+            return (
+                f"See on {at.host} who listens there and why it does not answer:\n\n    ss -ltnp 'sport = :{at.port}'"
+                f"\n\nThen ask again on {vm}:{by_hand}",
+                f"Have the log system answer at {at}",
+            )
