@@ -133,7 +133,7 @@ def _no_private_key(path: Path) -> str:
 
 def identity_of(key: asyncssh.SSHKey) -> str | None:
     """The name in a key's comment, where it can stand in a list of allowed signers."""
-    comment = key.get_comment() or ""
+    comment = (key.get_comment() or "") if key.has_comment() else ""  # else asyncssh names the file
     return comment if _IDENTITY.fullmatch(comment) else None
 
 
