@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from readiness import Cause, Evidence, Judgement, Lane, Owner
+from readiness import Cause, Evidence, Judgement, Lane, Level, Owner
 from readiness.probes.http import HttpRefusal, RefusalKind
-from readiness.probes.monitoring import CLUSTER, LOKI_READY, ElementAnswer, Ending, Login, Product
+from readiness.probes.monitoring import CLUSTER, LOKI_READY, Asker, ElementAnswer, Ending, Login, Product
 from readiness.probes.tcp import PathVerdict
 from readiness.probes.tls import TlsTrouble
 from readiness.site import Logging, Prometheus, ServiceTarget, WebElement
@@ -346,18 +346,20 @@ def is_path_closed(answer: ElementAnswer) -> bool:
 def _evidence(answer: ElementAnswer) -> Iterator[Evidence]:
     for label, value in (("Product", answer.name), ("Health", answer.condition), ("Account", _LOGINS[answer.login])):
         if value:
-            yield _piece(label, value, answer)
+            yield _piece(label, value, answer, answer.level)
+    open_level = min(answer.level, Level.PROTOCOL)
     for call in answer.calls:
-        yield _piece(f"GET {call.path}, {call.asker.words}", call.words, answer)
+        level = answer.level if call.asker is Asker.ACCOUNT else open_level
+        yield _piece(f"GET {call.path}, {call.asker.words}", call.words, answer, level)
     refusal = answer.refusal
     shown = refusal.tls.certificate if refusal is not None and refusal.tls is not None else answer.certificate
     if shown is not None:
         value = f"{shown.subject}, issued by {shown.issuer}, until {shown.not_after:%Y-%m-%d}"
-        yield _piece("Certificate", value, answer)
+        yield _piece("Certificate", value, answer, Level.PROTOCOL)
 
 
-def _piece(label: str, value: str, answer: ElementAnswer) -> Evidence:
-    return Evidence(label=label, value=value, level=answer.level, vantage=answer.vantage, of=answer)
+def _piece(label: str, value: str, answer: ElementAnswer, level: Level) -> Evidence:
+    return Evidence(label=label, value=value, level=level, vantage=answer.vantage, of=answer)
 
 
 _LOGINS = {

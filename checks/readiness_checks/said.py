@@ -263,7 +263,7 @@ def said_by_logging(target: EdgeTarget, answer: ElementAnswer) -> Said:
 
 
 def _logging_use(site: Site, answer: ElementAnswer) -> tuple[Use, str]:
-    login = ", and takes the declared account" if answer.login is HttpLogin.ACCEPTED else ""
+    login = " and takes the declared account" if answer.login is HttpLogin.ACCEPTED else ""
     match answer.ending:
         case HttpEnding.WELL | HttpEnding.UNWELL | HttpEnding.WITHHELD:
             return Use.USABLE, f"answers as {answer.name}{login}"

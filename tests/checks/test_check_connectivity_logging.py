@@ -136,7 +136,7 @@ def test_the_row_and_the_element_put_the_same_questions() -> None:
 @pytest.mark.parametrize(
     ("said", "expected", "highest", "words"),
     [
-        (answer(), Status.PASS, Level.AUTHENTICATED, "answers as Elasticsearch 8.15.3, and takes the declared account"),
+        (answer(), Status.PASS, Level.AUTHENTICATED, "answers as Elasticsearch 8.15.3 and takes the declared account"),
         (answer(Ending.UNWELL), Status.PASS, Level.AUTHENTICATED, "answers as Elasticsearch"),
         (answer(Ending.WITHHELD), Status.PASS, Level.AUTHENTICATED, "answers as Elasticsearch"),
         (answer(login=Login.NOT_NEEDED), Status.PASS, Level.PROTOCOL, "answers as Elasticsearch 8.15.3."),

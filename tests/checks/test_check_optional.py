@@ -263,7 +263,14 @@ def test_an_element_that_says_it_is_well_passes(check: type[AnyCheck]) -> None:
 def test_an_account_that_was_let_in_raises_the_level() -> None:
     """And where everybody is let in, the account is said to prove nothing."""
     found = judged(LoggingRuns, answer(LoggingRuns, login=Login.ACCEPTED))
-    assert {piece.level for piece in found.evidence} == {Level.AUTHENTICATED}
+    levels = {piece.label: piece.level for piece in found.evidence}
+    assert levels == {
+        "Product": Level.AUTHENTICATED,
+        "Health": Level.AUTHENTICATED,
+        "Account": Level.AUTHENTICATED,
+        "GET /health, without credentials": Level.PROTOCOL,
+        "Certificate": Level.PROTOCOL,
+    }
     assert "let the declared account in" in found.reasoning
     open_door = judged(LoggingRuns, answer(LoggingRuns, login=Login.NOT_NEEDED, certificate=None))
     assert "proves nothing" in open_door.reasoning
