@@ -2,6 +2,7 @@
 
 The command is one line: a program for whatever tool the machine has, a numeric address, a port and a time limit.
 It says once, on a line of its own that begins with a random token, what became of the connect; the stream follows.
+Standard error closes then, since sshd reports the end of one output only with that of the other.
 TLS and every protocol stay with us, so no secret is ever part of the command.
 
 =========== =========================================================================================
@@ -9,7 +10,8 @@ tool        what is different
 =========== =========================================================================================
 python      nothing: half-closed directions, back-pressure and a caller that went away are all noticed
 perl        nothing
-ncat, socat says on standard error that it is connected
+ncat        says on standard error what becomes of its connect, then that closes
+socat       likewise; ends two seconds after one direction has
 bash        cannot close one direction alone: the peer sees no end of input until the stream is closed
 =========== =========================================================================================
 """
@@ -22,9 +24,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from readiness.vantage.base import PathVerdict
+from readiness.vantage.words import verdict
 
 LIFETIME = 900
 """Seconds after which a relay ends whatever happens."""
+
+IDLE = 60
+"""Seconds without a byte after which ncat and socat end, which do not notice that their caller is gone."""
 
 
 class Tool(StrEnum):
@@ -39,7 +45,7 @@ class Tool(StrEnum):
 
 # Single quotes, backslashes and exclamation marks are missing on purpose: the login shell may be any.
 _PYTHON = """
-import errno, fcntl, os, select, signal, socket, sys
+import errno, fcntl, os, select, signal, socket, stat, sys
 host, port, patience, token = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.alarm(LIFETIME)
@@ -69,6 +75,7 @@ except (OSError, IOError) as error:
     }
     fail(words.get(error.errno, "other"), error.strerror or str(error))
 say("open", os.path.basename(sys.executable or "python"))
+os.close(2)
 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 peer.setblocking(0)
 for fd in (0, 1):
@@ -103,10 +110,8 @@ while True:
     if here == b"" and answering == False and speaking:
         speaking = False
         want(1, 0, False)
-        try:
+        if stat.S_ISSOCK(os.fstat(1).st_mode):
             socket.fromfd(1, socket.AF_UNIX, socket.SOCK_STREAM).shutdown(socket.SHUT_WR)
-        except (OSError, IOError):
-            pass
         os.close(1)
     if shut and speaking == False:
         os._exit(0)
@@ -117,9 +122,12 @@ while True:
     for fd, event in poll.poll():
         if fd == 1:
             if event & GONE:
-                os._exit(0)
-            sent = attempt(lambda: os.write(1, here))
-            here = here[sent or 0:]
+                signal.alarm(5)
+                here, answering, speaking = b"", False, False
+                want(1, 0, False)
+            elif here:
+                sent = attempt(lambda: os.write(1, here))
+                here = here[sent or 0:]
         elif fd == 0:
             data = attempt(lambda: os.read(0, 65536))
             if data == b"":
@@ -156,6 +164,7 @@ Errno::ENETUNREACH(), "net_unreachable", Errno::EACCES(), "denied", Errno::EPERM
 fail($words{$number} || "other", $text) }
 alarm LIFETIME;
 say_it("open", "perl");
+POSIX::close(2);
 setsockopt($peer, Socket::IPPROTO_TCP(), 1, pack("i", 1));
 for my $handle (*STDIN, *STDOUT, $peer) {
 my $flags = fcntl($handle, F_GETFL, 0); fcntl($handle, F_SETFL, $flags | O_NONBLOCK) }
@@ -173,8 +182,9 @@ my $flow = (($answering and length($here) < $room) ? 1 : 0) | ($there eq "" ? 0 
 push @polled, fileno($peer), $flow if $flow;
 IO::Poll::_poll(60000, @polled);
 while (@polled) { my ($fd, $event) = splice(@polled, 0, 2); next unless $event;
-if ($fd == 1) { POSIX::_exit(0) if $event & 56;
-substr($here, 0, moved(syswrite(STDOUT, $here, 65536)), "") if $here ne "" }
+if ($fd == 1) {
+if ($event & 56) { alarm 5; $here = ""; $answering = 0; $speaking = 0 }
+elsif ($here ne "") { substr($here, 0, moved(syswrite(STDOUT, $here, 65536)), "") } }
 elsif ($fd == 0) { my $count = sysread(STDIN, $there, 65536, length $there);
 $asking = 0 if defined $count and $count == 0; moved($count) }
 else {
@@ -188,24 +198,31 @@ _BASH = """
 ( sleep "$3" >/dev/null && printf "\\n%s closed timeout no answer\\n" "$4" && kill -9 $$ ) 2>/dev/null & watch=$!;
 if exec 3<>"/dev/tcp/$1/$2"; then
 disown "$watch"; kill "$watch" 2>/dev/null;
-printf "\\n%s open bash\\n" "$4";
-cat <&3 & answers=$!; cat >&3; ( sleep 5; kill "$answers" ) >/dev/null 2>&1 & wait "$answers";
-else disown "$watch"; kill "$watch" 2>/dev/null; printf "\\n%s closed text\\n" "$4"; fi
+printf "\\n%s open bash\\n" "$4"; exec 2>/dev/null 4<&0 0</dev/null;
+cat <&3 & answers=$!; ( cat <&4 >&3; exec 3>&-; sleep 2; kill "$answers" ) >/dev/null & asks=$!;
+wait "$answers"; kill "$asks";
+else disown "$watch"; kill "$watch" 2>/dev/null; printf "\\n%s via bash\\n" "$4"; fi
 """
 
 _SHELL = """
 LC_ALL=C; export LC_ALL; unset BASH_ENV ENV; PATH=${PATH:-/usr/bin:/bin}; export PATH;
 only=$5; family=4; at=$1; case $1 in *:*) family=6; at="[$1]";; esac;
 have() { case $only in ""|$1) command -v "$2" >/dev/null 2>&1;; *) return 1;; esac; };
+token=$4;
+talk() { name=$1; mark=$2; shift 2; printf "\\n%s via %s\\n" "$token" "$name";
+exec 5>&1 6>&2 7<&0 1>/dev/null 2>/dev/null;
+"$@" <&7 2>&1 1>&5 5>&- 6>&- 7<&- | { exec 5>&- 7<&-; while read -r line; do case $line in
+*"$mark"*) printf "\\n%s open %s\\n" "$token" "$name" >&6; exec 6>/dev/null;; *) printf "%s\\n" "$line" >&6;;
+esac; done; } & exec 5>&- 6>&- 7<&- </dev/null; wait; exit 0; };
 for python in python3 /usr/libexec/platform-python python2 python; do
 if have python "$python" && "$python" -E -S -s -c "import select; select.poll" >/dev/null 2>&1; then
 exec "$python" -E -S -s -c "$6" "$1" "$2" "$3" "$4"; fi; done;
 if have perl perl && perl -MSocket -MIO::Handle -e "exit(defined(&IO::Poll::_poll) ? 0 : 1)" >/dev/null 2>&1; then
 exec perl -e "$7" "$1" "$2" "$3" "$4"; fi;
-limit=; if timeout 1 true >/dev/null 2>&1; then limit="timeout LIFETIME"; fi;
-if have ncat ncat; then printf "\\n%s via ncat\\n" "$4"; exec $limit ncat -n -v -w "$3" "$1" "$2"; fi;
-if have socat socat; then printf "\\n%s via socat\\n" "$4";
-exec $limit socat -d -d -t 86400 - "TCP$family:$at:$2,connect-timeout=$3,nodelay"; fi;
+if have ncat ncat; then
+talk ncat "Connected to" ncat -n -v -w "$3" -i IDLEs "$1" "$2"; fi;
+if have socat socat; then
+talk socat "starting data transfer" socat -d -d -t 2 -T IDLE - "TCP$family:$at:$2,connect-timeout=$3,nodelay"; fi;
 if have bash bash; then exec bash --norc --noprofile -c "$8" bash "$1" "$2" "$3" "$4"; fi;
 printf "\\n%s toolless\\n" "$4"
 """
@@ -223,12 +240,16 @@ def command(address: str, port: int, *, token: str, patience: float, only: Tool 
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.replace("LIFETIME", str(LIFETIME)).split("\n")).strip()
+    return " ".join(_timed(text).split("\n")).strip()
 
 
 def _escaped(text: str) -> str:
     """Python text as the inside of a Python string between double quotes, on one line."""
-    return text.replace("LIFETIME", str(LIFETIME)).replace('"', '\\"').replace("\n", "\\n")
+    return _timed(text).replace('"', '\\"').replace("\n", "\\n")
+
+
+def _timed(text: str) -> str:
+    return text.replace("LIFETIME", str(LIFETIME)).replace("IDLE", str(IDLE))
 
 
 @dataclass(frozen=True)
@@ -248,7 +269,7 @@ class Closed:
 
 @dataclass(frozen=True)
 class Listen:
-    """The tool will say on standard error what became of the connect."""
+    """The stream begins now, and what becomes of the connect will be said on standard error, in the same form."""
 
     tool: str
 
@@ -271,8 +292,6 @@ def understand(line: bytes, token: str) -> Opened | Closed | Listen | Toolless |
             return Opened(tool)
         case ("via", str(tool), _):
             return Listen(tool)
-        case ("closed", "text", _):
-            return Closed(PathVerdict.OTHER, "")
         case ("closed", str(word), text):
             return Closed(PathVerdict(word), text or word)
         case ("toolless", _, _):
@@ -281,14 +300,11 @@ def understand(line: bytes, token: str) -> Opened | Closed | Listen | Toolless |
             return None
 
 
-def is_connected(tool: str, errors: bytes) -> bool:
-    """Whether the standard error of a tool that was told to be talkative says that the peer is there."""
-    mark = {Tool.NCAT: b"Connected to", Tool.SOCAT: b"starting data transfer loop"}.get(Tool(tool))
-    return mark is not None and mark in errors
-
-
-def complaint(errors: bytes) -> str:
-    """What a tool's standard error says of a connect that failed: its last words about it."""
-    lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
-    spoken = [line for line in lines if " E " in line or line.startswith(("Ncat:", "bash:"))] or lines
-    return spoken[-1].rpartition(": ")[2].rstrip(".") if spoken else ""
+def complaint(errors: bytes) -> Closed | None:
+    """What a tool's standard error says of a connect that failed; ``None`` where it speaks of something else."""
+    for line in reversed(errors.decode("utf-8", "replace").splitlines()):
+        text = line.rpartition(": ")[2].strip().rstrip(".")
+        found = PathVerdict.TIMEOUT if text == "TIMEOUT" else verdict(text)
+        if found not in (PathVerdict.OTHER, None):
+            return Closed(found, text)
+    return None

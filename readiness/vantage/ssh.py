@@ -230,9 +230,8 @@ class SshLink(Link):
         match outcome:
             case relaying.Opened():
                 return outcome
-            case relaying.Closed(found, text):
-                said = text or relaying.complaint(session.said)
-                raise PathClosed(found if text else verdict(said) or PathVerdict.OTHER, readable(said))
+            case relaying.Closed():
+                raise PathClosed(outcome.verdict, readable(outcome.text))
             case relaying.Toolless():
                 raise ProbeError(
                     Cause.TOOL_MISSING,
@@ -242,6 +241,9 @@ class SshLink(Link):
             case None if self._conn.is_closed():
                 raise lost(self._name)
             case None:
+                closed = relaying.complaint(session.errors)
+                if closed is not None:
+                    raise PathClosed(closed.verdict, readable(closed.text))
                 raise ProbeError(
                     Cause.UNSUPPORTED,
                     f"no relay could be started on {self._name}; it said: {readable(session.said) or 'nothing'}",

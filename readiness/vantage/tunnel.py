@@ -16,8 +16,7 @@ from typing import cast
 import asyncssh
 
 from readiness.vantage import relay
-from readiness.vantage.base import PathVerdict, Stream
-from readiness.vantage.words import verdict
+from readiness.vantage.base import Stream
 
 _PARTING = 1.0
 _KEPT = 16 << 10
@@ -56,6 +55,7 @@ class Near(asyncio.Protocol):
         self._channel: Channel | None = None
         self._over = False
         self._drained = False
+        self._full = False
         self._released = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,8 +67,10 @@ class Near(asyncio.Protocol):
         self._channel = channel
         if self._over or self._transport is None:
             channel.abort()
-        else:
-            self._transport.resume_reading()
+            return
+        self._transport.resume_reading()
+        if self._full:  # the peer's first words came before we knew their channel
+            channel.pause_reading()
 
     def say(self, data: bytes) -> None:
         if self._transport is not None and not self._over:
@@ -122,10 +124,12 @@ class Near(asyncio.Protocol):
             self._channel.close()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._channel is not None:
             self._channel.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._channel is not None:
             self._channel.resume_reading()
 
@@ -171,8 +175,13 @@ class Relayed(asyncssh.SSHClientSession[bytes]):
 
     @property
     def said(self) -> bytes:
-        """The first of what came instead of a stream."""
+        """What came instead of a stream."""
         return bytes(self._errors + b"\n" + self._heard)
+
+    @property
+    def errors(self) -> bytes:
+        """What a tool said on standard error once it was at work; nothing where none was."""
+        return bytes(self._errors) if self._tool else b""
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if datatype is not None:
@@ -201,8 +210,10 @@ class Relayed(asyncssh.SSHClientSession[bytes]):
 
     def _listen(self, data: bytes) -> None:
         self._errors += data
-        if self._tool and relay.is_connected(self._tool, bytes(self._errors)):
-            self._decide(relay.Opened(self._tool))
+        for line in bytes(self._errors).split(b"\n") if not self.outcome.done() else ():
+            match relay.understand(line, self._token):
+                case relay.Opened() as opened:
+                    self._decide(opened)
         if len(self._errors) > _KEPT:
             del self._errors[:-_KEPT]
 
@@ -221,9 +232,6 @@ class Relayed(asyncssh.SSHClientSession[bytes]):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._tool:
-            text = relay.complaint(bytes(self._errors))
-            self._decide(relay.Closed(verdict(text) or PathVerdict.OTHER, text))
         self._decide(None)
         self._near.over()
         self._gone()

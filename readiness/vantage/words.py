@@ -21,7 +21,6 @@ _WORDS: tuple[tuple[str, PathVerdict | None], ...] = (
     ("name does not resolve", None),
     ("no address associated", None),
     ("timed out", PathVerdict.TIMEOUT),
-    ("timeout", PathVerdict.TIMEOUT),
     ("permission denied", PathVerdict.DENIED),
     ("not permitted", PathVerdict.DENIED),
 )

@@ -212,6 +212,36 @@ class SshdLab:
         process.send_signal(signal.SIGHUP)
         _await(process, server.log, listening=server.said("Server listening") + 1)
 
+    @contextmanager
+    def frozen(self, server: Sshd) -> Iterator[None]:
+        """Stop it and all its connections, as a machine without air does, and let them go on after that."""
+        processes = self._descendants(server)
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    def cut(self, server: Sshd) -> None:
+        """End all its connections at once."""
+        for process in self._descendants(server)[1:]:
+            os.kill(process, signal.SIGKILL)
+
+    def _descendants(self, server: Sshd) -> list[int]:
+        """Its process and all that come of it."""
+        root = next(process for process in self._running if str(server.folder) in " ".join(map(str, process.args)))
+        found = [root.pid]
+        for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+            try:
+                parent = int(stat.read_text().rpartition(") ")[2].split()[1])
+            except OSError:
+                continue
+            if parent in found:
+                found.append(int(stat.parent.name))
+        return found
+
     def stop(self) -> None:
         for process in self._running:
             process.terminate()
