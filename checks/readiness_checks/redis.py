@@ -418,14 +418,20 @@ class RedisMemorySuffices(RedisCheck):
             return self._unlimited(heard, need, found, evidence, expected)
         size, carried = in_gb(found.usable), need.carried(found.usable)
         figures = _figures(need, found)
-        observed = f"{found.words}; carries up to {carried}"
+        # Under the smallest size that is documented, the rule says nothing that would be accepted.
+        observed = f"{found.words}; carries up to {carried}" if found.usable >= need.documented else found.words
         if found.usable < need.least:
             return Judgement.missed(
                 f"Redis can use {size}; {need.planned} need at least {in_gb(need.least)}.",
                 expected=expected,
                 observed=observed,
                 evidence=evidence,
-                reasoning=f"{need.reasoning()} {size} is less than the least that any such rule allows.",
+                reasoning=f"{need.reasoning()} {size} is less than "
+                + (
+                    "the least that any such rule allows."
+                    if found.usable < need.lower
+                    else f"the documented {in_gb(need.documented)}."
+                ),
                 remedy=_memory_remedy(heard, need),
                 job=f"Raise the usable Redis memory at {target.name} from {size} to {in_gb(need.recommended)}",
                 lane=Lane.CAPACITY,
@@ -485,14 +491,14 @@ class RedisMemorySuffices(RedisCheck):
                 evidence=evidence,
                 reasoning=f"{need.reasoning()} Without a limit Redis can take no more than its host has, and that is"
                 " less.",
-                remedy=f"Move Redis to a host with more memory than {in_gb(need.recommended)}, and set a limit:\n"
-                + _memory_remedy(heard, need),
+                remedy=f"Move Redis to a host with more memory than {in_gb(need.recommended)}, and give it a limit"
+                " there:\n" + _memory_remedy(heard, need),
                 job=f"Give Redis at {at} a host and a limit for {in_gb(need.recommended)}",
                 lane=Lane.CAPACITY,
                 figures=figures,
             )
         return Judgement.weak(
-            "Redis has no memory limit, so nothing keeps this much free for EXEC or stops it from growing.",
+            "Redis has no memory limit: nothing keeps memory free for EXEC, and nothing stops Redis from growing.",
             expected=expected,
             observed=found.words,
             evidence=evidence,
@@ -562,9 +568,10 @@ def _memory_remedy(heard: Heard, need: Need) -> str:
             else ""
         )
         body = f'{{"memory_size": {2 * size if database.replication else size}}}'
-        return f"Raise the database's memory size.{twice}\n" + curl(heard, f"bdbs/{database.uid}", body)
+        return f"Set the database's memory size.{twice}\n" + curl(heard, f"bdbs/{database.uid}", body)
     return (
-        "Raise the limit, and write it into the configuration so that it outlives a restart:\n"
+        f"Set the limit to {in_gb(size)}, and write it into the configuration so that it outlives a restart (where"
+        f" CONFIG is switched off: `maxmemory {size}` in redis.conf, then a restart):\n"
         + cli(heard.target, "CONFIG", "SET", "maxmemory", str(size), admin=True)
         + "\n"
         + cli(heard.target, "CONFIG", "REWRITE", admin=True)
@@ -597,17 +604,22 @@ class RedisScalable(RedisCheck):
 
     def conclude(self, target: ServiceTarget[Redis], heard: Heard) -> Judgement:
         evidence: list[Evidence] = []
+        observed: list[str] = []
         info, database = heard.info, heard.database
         if info is not None and info.maxclients is not None:
             evidence.append(heard.told("Connections", f"{info.connected_clients} of at most {info.maxclients}"))
-        if database is not None:
-            evidence.append(heard.api_told("Shards", f"{database.shards_count}, placed {database.shards_placement}"))
+            observed.append(f"at most {info.maxclients} connections")
+        if database is not None and database.shards_count is not None:
+            shards = f"{database.shards_count}, placed {database.shards_placement or 'as nothing says'}"
+            evidence.append(heard.api_told("Shards", shards))
+            observed.append(f"shards: {shards}")
         return attested(
             self.requirement.id,
             target,
             "Nobody has stated yet how Redis grows with the load.",
             expected="a DBA team that knows how to grow this Redis when agents or calls do",
             what="how this Redis is grown when agents or calls do",
+            observed="; ".join(observed),
             why="Figures of today do not say how they can be raised.",
             evidence=tuple(evidence),
         )
@@ -645,24 +657,28 @@ class RedisResilient(RedisCheck):
             )
             state = "on" if database.replication else "off"
             evidence.append(heard.api_told("Database", f"replication {state}{nodes}"))
-        if info is not None and info.role is ServerRole.MASTER and not heard.enterprise:
+        # The INFO of Redis Enterprise is that of a shard: whom that lists is no replica of the database.
+        master = info is not None and info.role is ServerRole.MASTER and not heard.enterprise
+        if info is not None and master:
             listed = ", ".join(f"{r.address} {'online' if r.online else 'not online'}" for r in info.replicas[:8])
             evidence.append(heard.told("Replicas", listed or "none"))
+        observed = "; ".join(f"{piece.label.lower()}: {piece.value}" for piece in evidence)
         evidence += heard.api_trouble()
         if database is not None and database.replication:
             return Judgement.met(
                 f"Redis at {target.name} is replicated within its cluster.",
                 expected=expected,
-                observed=evidence[0].value,
+                observed=observed,
                 evidence=tuple(evidence),
                 reasoning="With replication on, the cluster keeps every shard twice, on different nodes, and fails over"
                 " by itself.",
             )
-        if info is not None and info.role is ServerRole.MASTER and info.online_replicas:
+        if info is not None and master and info.online_replicas:
+            count = "a replica" if info.online_replicas == 1 else f"{info.online_replicas} replicas"
             return Judgement.met(
-                f"Redis at {target.name} has {info.online_replicas} online replica(s).",
+                f"Redis at {target.name} has {count} online.",
                 expected=expected,
-                observed=evidence[0].value,
+                observed=observed,
                 evidence=tuple(evidence),
                 reasoning="The master lists a replica that follows it. Whether something promotes the replica and moves"
                 " the endpoint when the master is lost, a client cannot see.",
@@ -673,6 +689,7 @@ class RedisResilient(RedisCheck):
             f"Nothing shows how Redis at {target.name} outlives the loss of its machine.",
             expected=expected,
             what="how this Redis outlives the loss of one machine",
+            observed=observed,
             why="A single server can be protected by means that a client does not see.",
             evidence=tuple(evidence),
             also=_resiliency_remedy(heard),
@@ -715,28 +732,29 @@ class RedisDataProtected(RedisCheck):
         database, api = heard.database, heard.api
         evidence = [*self._backup(heard), *self._persistence(heard), *heard.api_trouble()]
         expected = "regular backups, the last of which succeeded"
-        if database is None or api is None or not database.backup or database.last_backup is None:
+        seen = database is not None and database.backup and database.backup_status and database.last_backup is not None
+        if database is None or api is None or not seen or database.last_backup is None:
             return attested(
                 self.requirement.id,
                 target,
                 f"Nothing shows how the data of Redis at {target.name} is backed up.",
                 expected=expected,
                 what="how the data of this Redis is backed up and how it is restored",
+                observed=self._kept(heard),
                 why="What Redis writes to its own disk outlives a restart, not the loss of that disk, and copies that"
                 " are made of it elsewhere do not show.",
                 evidence=tuple(evidence),
             )
         age = api.seen_at - database.last_backup
         late = database.backup_interval is not None and age > 2 * database.backup_interval
-        observed = (
-            f"last backup {database.last_backup:%Y-%m-%d %H:%M} UTC, status {database.backup_status or 'unknown'}"
-        )
+        observed = f"backups on, the last one {database.backup_status}"
         if database.backup_status == "failed" or late:
             trouble = (
                 f"the last attempt failed ({database.backup_failure_reason or 'no reason given'})"
                 if database.backup_status == "failed"
-                else f"the last one is {age.days} days old"
+                else f"the last one that succeeded is {age.days} days old"
             )
+            observed += "" if database.backup_status == "failed" else f", {age.days} days old"
             return Judgement.weak(
                 f"Redis at {target.name} is set to be backed up, but {trouble}.",
                 expected=expected,
@@ -757,9 +775,27 @@ class RedisDataProtected(RedisCheck):
             expected=expected,
             observed=observed,
             evidence=tuple(evidence),
-            reasoning="The cluster reports a backup that succeeded, no older than its interval allows. Whether it can"
-            " be restored shows only when it is tried.",
+            reasoning=(
+                "The cluster reports a backup that succeeded, no older than its interval allows."
+                if database.backup_interval is not None
+                else "The cluster reports a backup that succeeded. At which interval it does so, it does not say."
+            )
+            + " Whether it can be restored shows only when it is tried.",
         )
+
+    @staticmethod
+    def _kept(heard: Heard) -> str:
+        """What is known of its protection without the times, which move by themselves."""
+        info, database, known = heard.info, heard.database, list[str]()
+        if database is not None:
+            known.append(f"backup: {'on' if database.backup else 'off'}")
+            known.append(f"persistence: {database.data_persistence or 'not said'}")
+        elif info is not None and not heard.enterprise:
+            if info.aof_enabled is not None:
+                known.append(f"append-only file: {'on' if info.aof_enabled else 'off'}")
+            if info.rdb_last_save_ok is False:
+                known.append("snapshot: last attempt failed")
+        return "; ".join(known)
 
     @staticmethod
     def _backup(heard: Heard) -> Iterator[Evidence]:
@@ -815,6 +851,6 @@ class RedisOwnedByDbas(Check[ServiceTarget[Redis]]):
             target,
             "Nobody has stated yet that the DBA team runs this Redis.",
             expected="a DBA team of the customer that runs this Redis",
-            what="that the DBA team runs this Redis",
+            what="who runs this Redis",
             why="Who operates a database shows in no answer that it gives.",
         )

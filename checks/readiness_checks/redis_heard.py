@@ -328,17 +328,21 @@ def attested(
     *,
     expected: str,
     what: str,
+    observed: str = "",
     evidence: tuple[Evidence, ...] = (),
     why: str = "What can be asked does not decide it.",
     also: str = "",
 ) -> Judgement:
-    """Only a person can say ``what``; ``why`` nothing that was seen does."""
+    """Only a person can say ``what``; ``why`` nothing that was seen does.
+
+    ``observed`` holds what stays as it is from run to run; what moves by itself is evidence alone.
+    """
     reference = target.site.change_ticket or "<ticket>"
     entry = f'- {{check: {check}, target: "{target.name}", by: <name>, date: <YYYY-MM-DD>, reference: {reference}}}'
     return Judgement.manual(
         summary,
         expected=expected,
-        observed="; ".join(f"{piece.label.lower()}: {piece.value}" for piece in evidence),
+        observed=observed,
         evidence=evidence,
         reasoning=f"The page makes this the duty of the customer's DBA team. {why} A signed statement settles it.",
         remedy=f"{also}{chr(10) * 2 if also else ''}Have the DBA team state {what}, then add to `attestations` in the"

@@ -37,7 +37,7 @@ class RedisOutsideDocker(Check[ServiceTarget[Redis], *tuple[OutsideFact, ...]]):
         text="In production, Redis runs outside the Docker networks of the EXEC hosts, and on none of these hosts.",
         proof=(
             "Every EXEC VM resolves the declared host. The addresses are compared with those that the VMs' own"
-            " interfaces hold, and with the subnets of their Docker networks."
+            " interfaces hold or the site file declares for them, and with the subnets of their Docker networks."
         ),
         outcomes={
             Status.PASS: "None of the addresses belongs to an EXEC VM or lies in one of their Docker networks.",
@@ -85,6 +85,7 @@ class RedisOutsideDocker(Check[ServiceTarget[Redis], *tuple[OutsideFact, ...]]):
                 lane=Lane.DNS,
             )
         inside = [reason for vm in seen for address in sorted(addresses) for reason in vm.holds(address)]
+        inside = inside or list(_declared(target, addresses))
         evidence = tuple(piece for vm in seen for piece in vm.evidence(target.service.endpoint.host))
         shown = ", ".join(sorted(addresses))
         if inside:
@@ -122,6 +123,15 @@ class RedisOutsideDocker(Check[ServiceTarget[Redis], *tuple[OutsideFact, ...]]):
             reasoning="No interface of an EXEC VM holds any of these addresses, and none of their Docker networks"
             " contains one. How Redis is run on its own machines, the audit does not look at.",
         )
+
+
+def _declared(target: ServiceTarget[Redis], addresses: set[str]) -> Iterator[str]:
+    """Addresses that no interface need show, since they are translated on the way to the VM."""
+    host = target.service.endpoint.host.lower()
+    for vm in target.site.vms:
+        for known in dict.fromkeys((vm.address, vm.host)):
+            if known is not None and (known in addresses or known.lower() == host):
+                yield f"{known} is declared as the address of {vm.name}"
 
 
 @dataclass(frozen=True)

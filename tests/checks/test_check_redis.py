@@ -545,7 +545,7 @@ def test_memory_is_judged_by_both_bounds(agents: int, caps: float, maxmemory: in
     judgement = judged(RedisMemorySuffices, info(maxmemory=maxmemory), on=planned(agents=agents, caps=caps))
     assert judgement.outcome is outcome
     assert "bounds" in judgement.expected
-    assert "carries up to" in judgement.observed
+    assert ("carries up to" in judgement.observed) is (maxmemory >= 2 * GB)
     if outcome is not Outcome.MET:
         assert judgement.lane is Lane.CAPACITY
         assert "CONFIG SET maxmemory" in judgement.remedy
@@ -627,6 +627,7 @@ def test_the_first_revision_names_no_memory() -> None:
         ((ANSWER, api(replication=True)), Outcome.MET),
         ((ANSWER, api(replication=False)), Outcome.MANUAL),
         ((UNREAD, api(replication=True)), Outcome.MET),
+        ((info(replicas=(Replica(address="10.1.1.6:6379", online=True),)), api(replication=False)), Outcome.MANUAL),
     ],
 )
 def test_resiliency_shows_in_replication_or_not_at_all(facts: tuple[object, ...], outcome: Outcome) -> None:
@@ -646,6 +647,8 @@ def test_resiliency_shows_in_replication_or_not_at_all(facts: tuple[object, ...]
         ((ANSWER, api(last_backup=NOW - timedelta(days=2))), Outcome.MET),
         ((ANSWER, api(last_backup=NOW - timedelta(days=9))), Outcome.WEAK),
         ((ANSWER, api(last_backup=NOW - timedelta(days=9), backup_interval=timedelta(days=7))), Outcome.MET),
+        ((ANSWER, api(backup_status="")), Outcome.MANUAL),
+        ((ANSWER, api(backup_interval=None)), Outcome.MET),
     ],
 )
 def test_backups_show_in_the_api_or_not_at_all(facts: tuple[object, ...], outcome: Outcome) -> None:
@@ -654,6 +657,44 @@ def test_backups_show_in_the_api_or_not_at_all(facts: tuple[object, ...], outcom
     assert judgement.outcome is outcome
     if len(facts) == 1:
         assert "append-only file: on" in judgement.observed
+
+
+def test_what_moves_by_itself_is_evidence_and_no_observation() -> None:
+    """Keys, connections, times and counts differ from run to run: two runs of one database observe the same."""
+    later = info(
+        used_memory=9_000_000,
+        connected_clients=17,
+        keyspaces=(Keyspace(index=0, keys=512),),
+        rdb_last_save=NOW + timedelta(hours=3),
+        evicted_keys=9,
+        maxmemory_policy="allkeys-lru",
+    )
+    before = info(
+        keyspaces=(Keyspace(index=0, keys=3), Keyspace(index=4, keys=1)), evicted_keys=4, maxmemory_policy="allkeys-lru"
+    )
+    for check in (*SAID, RedisScalable):
+        for more in ((), (CLUSTER,), (api(last_backup=NOW - timedelta(hours=1)),)):
+            first = judged(check, before, *more, on=planned(with_api()))
+            assert judged(check, later, *more, on=planned(with_api())).observed == first.observed
+    backed_up = judged(RedisDataProtected, ANSWER, CLUSTER, on=planned(with_api()))
+    newer = judged(RedisDataProtected, ANSWER, api(last_backup=NOW - timedelta(hours=1)), on=planned(with_api()))
+    assert backed_up.observed == newer.observed
+
+
+@pytest.mark.parametrize(
+    ("agents", "caps", "maxmemory", "why"),
+    [
+        (3000, 15, 2 * GB, "less than the least that any such rule allows"),
+        (500, 2.5, GB + GB // 2, "1.5 GB is less than the documented 2 GB"),
+    ],
+)
+def test_too_little_memory_is_explained_by_what_it_falls_short_of(
+    agents: int, caps: float, maxmemory: int, why: str
+) -> None:
+    """A linear rule allows 1 GB for half the load; what it falls short of is the smallest documented size."""
+    judgement = judged(RedisMemorySuffices, info(maxmemory=maxmemory), on=planned(agents=agents, caps=caps))
+    assert judgement.outcome is Outcome.MISSED
+    assert why in judgement.reasoning
 
 
 @pytest.mark.parametrize("facts", [(ANSWER,), (UNREAD,), (ANSWER, CLUSTER), ()])
@@ -712,6 +753,15 @@ def test_redis_runs_outside_the_hosts_or_in_them(vm: tuple[object, ...], outcome
     judgement = judged(RedisOutsideDocker, *vm, on=one)
     assert judgement.outcome is outcome
     assert said in judgement.observed
+
+
+@pytest.mark.parametrize("declared", ["address", "host"])
+def test_an_address_behind_nat_is_known_by_the_site_file(declared: str) -> None:
+    """No interface holds a translated address; the site file says whose it is."""
+    vm = replace(VMS[2], **{declared: "10.10.3.20"})
+    judgement = judged(RedisOutsideDocker, *OUTSIDE, on=planned(vms=(vm,)))
+    assert judgement.outcome is Outcome.MISSED
+    assert judgement.observed == f"10.10.3.20 is declared as the address of {vm.name}"
 
 
 def test_the_address_of_another_vm_counts_too() -> None:
