@@ -10,7 +10,7 @@ from rich.text import Text
 from readiness.cli.console import complain, console
 from readiness.secret import Secret, SecretError, SecretRef, resolve
 from readiness.site import Site
-from readiness.vantage import HostKeys, KeyState, append_known_hosts, host_keys
+from readiness.vantage.host_keys import HostKeys, KeyState, append_known_hosts, host_keys
 
 _WORDS = {
     KeyState.KNOWN: ("known", "green"),

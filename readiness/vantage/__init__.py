@@ -1,5 +1,10 @@
 """Where questions are asked from: the auditor's own machine, or a host of the site over SSH."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from readiness.vantage.base import (
     AUDITOR,
     Completed,
@@ -15,10 +20,11 @@ from readiness.vantage.base import (
     Vantage,
     Vantages,
 )
-from readiness.vantage.host_keys import HostKeys, KeyState, OfferedKey, append_known_hosts, host_keys
-from readiness.vantage.local import LocalVantage
-from readiness.vantage.opening import open_vantages
-from readiness.vantage.ssh import SshVantage
+
+if TYPE_CHECKING:
+    from readiness.vantage.local import LocalVantage
+    from readiness.vantage.opening import open_vantages
+    from readiness.vantage.ssh import SshVantage
 
 __all__ = [
     "AUDITOR",
@@ -26,12 +32,9 @@ __all__ = [
     "Dial",
     "Dialled",
     "HostAccess",
-    "HostKeys",
     "JumpAccess",
-    "KeyState",
     "Limits",
     "LocalVantage",
-    "OfferedKey",
     "PathClosed",
     "PathVerdict",
     "Resolution",
@@ -39,7 +42,18 @@ __all__ = [
     "Stream",
     "Vantage",
     "Vantages",
-    "append_known_hosts",
-    "host_keys",
     "open_vantages",
 ]
+
+_HOMES = {
+    "LocalVantage": "local",
+    "SshVantage": "ssh",
+    "open_vantages": "opening",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what speaks SSH when it is first used: a site file is loaded and planned without it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'readiness.vantage' has no attribute {name!r}")
+    return getattr(import_module(f"readiness.vantage.{_HOMES[name]}"), name)
