@@ -191,6 +191,7 @@ class _Table:
             instance
             for instance in self._rows
             if instance.target.kind is TargetKind.EDGE
+            and instance.target.port is not None
             and not (instance.settled is not None and instance.settled.outcome is Outcome.SKIP)
         )
 

@@ -59,8 +59,8 @@ class Freshness:
 
     @property
     def fresh(self) -> bool:
-        """Whether all that the page asks for and that was proven or settled still is."""
-        return not self.lapsed and not any(each.counts for each in self.stale)
+        """Whether all that the page asks for and that was proven or settled still is, by a report that can prove."""
+        return not self.worthless and not self.lapsed and not any(each.counts for each in self.stale)
 
     @property
     def audit_from(self) -> datetime | None:

@@ -197,14 +197,9 @@ def _markdown(compared: Compared) -> Iterator[str]:
         yield "| --- | --- | --- |"
         for step in steps:
             rebuilt = f" (rebuilt: {prose(', '.join(step.rebuilt))})" if step.rebuilt else ""
-            yield f"| {cell(step.id)}{rebuilt} | {_cell(step.before)} | {_cell(step.after)} |"
+            yield f"| {prose(step.id)}{rebuilt} | {_cell(step.before)} | {_cell(step.after)} |"
     yield ""
     yield prose(compared.rest())
-
-
-def cell(text: str) -> str:
-    """Foreign text as code within a table: a bar would end its cell even there."""
-    return code(text).replace("|", "\\|")
 
 
 def _cell(seen: Seen | None) -> str:

@@ -175,24 +175,22 @@ def _freshness_lines(document: ReportDocument, found: Freshness) -> Iterator[Lin
     run, site = document["run"], document["site"]
     at = words.minute(_stamp(found.at))
     yield Line(Text.assemble((clean(site["name"]), "bold"), (f"  audited {words.minute(run['started_at'])}", "dim")))
-    if found.fresh:
-        yield Line(
-            Text(f"Nothing that the page asks for and that this run proved is stale at {at}.", "green"), indent=2
-        )
-    else:
+    counting = [each for each in found.stale if each.counts]
+    if counting or found.lapsed:
         what = [
             words.count(number, noun)
             for number, noun in (
-                (sum(each.counts for each in found.stale), "proof"),
+                (len(counting), "proof"),
                 (sum(each.kind == "attestation" for each in found.lapsed), "attestation"),
                 (sum(each.kind == "waiver" for each in found.lapsed), "waiver"),
             )
             if number
         ]
         yield Line(Text(f"Stale at {at}: {words.joined(what)}.", style="bold red"), indent=2)
+    else:
+        yield Line(Text(f"Nothing that the page asks for and that this run proved is stale at {at}."), indent=2)
     for reason in found.worthless:
         yield Line(Text(f"This report proves nothing for sign-off: {reason}.", style="bold red"), indent=2)
-    counting = [each for each in found.stale if each.counts]
     yield from _stale_lines("To be proven again", [each for each in counting if not each.ends_itself])
     yield from _stale_lines(
         "Ends by itself, so renew it first and then prove it again", [each for each in counting if each.ends_itself]
@@ -202,7 +200,7 @@ def _freshness_lines(document: ReportDocument, found: Freshness) -> Iterator[Lin
     if found.never_proven:
         yield from _title(f"Not proven at any time ({len(found.never_proven)})")
         yield Line(Text(clean(", ".join(_by_check(found.never_proven))), style="dim"), indent=2, hang=2)
-    if found.audit_from is not None and not found.fresh:
+    if found.audit_from is not None and (counting or found.lapsed):
         begin = "Any audit from now on" if found.audit_from <= datetime.now(UTC) else "An audit from "
         begin += "" if found.audit_from <= datetime.now(UTC) else f"{words.minute(_stamp(found.audit_from))} on"
         yield Line(Text())

@@ -92,7 +92,10 @@ def test_a_what_if_and_a_partial_run_prove_nothing(tmp_path: Path) -> None:
     """They say so, whatever their dates are."""
     document = report_of(site_file(tmp_path), skip=["vm.*"], ended="interrupted")
     document["run"]["rejudged_from"] = "20261123T120000Z-abcdef"
-    assert len(freshness(document, NOON).worthless) == 3
+    found = freshness(document, NOON)
+    assert len(found.worthless) == 3
+    assert not found.stale
+    assert not found.fresh
 
 
 @pytest.mark.parametrize(
