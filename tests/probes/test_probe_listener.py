@@ -176,7 +176,7 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError("no free ports")
 
 
-LIMITS = Limits(connect=2.0, script=10.0)
+LIMITS = Limits(connect=1.0, script=10.0)
 
 
 def machine(name: str, *, exec: bool = True, kind: type[LocalVantage] = LocalVantage) -> LocalVantage:
