@@ -278,6 +278,7 @@ class Toolless:
     """Nothing on the machine can relay."""
 
 
+_VERDICTS = frozenset(word.value for word in PathVerdict)
 _LINE = re.compile(r"([a-z]+)(?: ([a-z_0-9.-]+))?(?: (.*))?")
 
 
@@ -292,7 +293,7 @@ def understand(line: bytes, token: str) -> Opened | Closed | Listen | Toolless |
             return Opened(tool)
         case ("via", str(tool), _):
             return Listen(tool)
-        case ("closed", str(word), text):
+        case ("closed", str(word), text) if word in _VERDICTS:
             return Closed(PathVerdict(word), text or word)
         case ("toolless", _, _):
             return Toolless()
