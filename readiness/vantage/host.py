@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -435,9 +435,14 @@ class Host(Vantage):
         found = await self.resolve(host)
         if not found.addresses:
             raise PathClosed(None, found.error)
-        if len(found.addresses) == 1:
-            return await self._open(link, found.addresses[0], port, limit=limit)
-        return await self._open_any(link, found.addresses, port, limit=limit)
+        try:
+            if len(found.addresses) == 1:
+                return await self._open(link, found.addresses[0], port, limit=limit)
+            return await self._open_any(link, found.addresses, port, limit=limit)
+        except PathClosed as closed:
+            if closed.verdict is PathVerdict.OTHER:
+                raise self._untold(host, port, closed.text) from None
+            raise
 
     async def _open_any(self, link: Link, addresses: tuple[str, ...], port: int, *, limit: float) -> Stream:
         """The first address that answers; each next one starts when the one before said no, or after a second."""
@@ -470,7 +475,15 @@ class Host(Vantage):
             else:
                 closed.append(f"{address}: {trouble.text}")
                 verdicts.append(trouble.verdict)
-        raise PathClosed(verdicts[0], "; ".join(closed))
+        raise PathClosed(_most_telling(verdicts), "; ".join(closed))
+
+    def _untold(self, host: str, port: int, text: str) -> ProbeError:
+        """Words that name no cause are no word of the network's: the trouble may be our own."""
+        return ProbeError(
+            Cause.UNSUPPORTED,
+            f"no connection from {self.name} to {host} port {port} came about, and what was said tells nothing: {text}",
+            enable=f"Try it on {self.name} by hand, and install python3 there, whose errors are exact.",
+        )
 
     async def _open(self, link: Link, address: str, port: int, *, limit: float) -> Stream:
         if self._forwards:
@@ -478,6 +491,10 @@ class Host(Vantage):
                 return await link.open(address, port, limit=limit)
             except Forbidden:
                 self._forwards = False
+            except PathClosed as closed:
+                # sshd says no more than "open failed" of a connect that fails at once: a relay tells why it did.
+                if closed.verdict is not PathVerdict.OTHER or self._no_commands or self._no_relay:
+                    raise
         why = self._no_commands or self._no_relay
         if why is None:
             try:
@@ -495,6 +512,15 @@ class Host(Vantage):
                 f"{why.detail}",
                 enable=f"Set `AllowTcpForwarding yes` in its sshd_config while the audit runs. Or: {why.enable}",
             ) from None
+
+
+def _most_telling(verdicts: Sequence[PathVerdict | None]) -> PathVerdict | None:
+    """Of several addresses that are all closed: one that says nothing, or has no route, is passed over for another."""
+    for vague in ((PathVerdict.OTHER, PathVerdict.NET_UNREACHABLE), (PathVerdict.OTHER,)):
+        for found in verdicts:
+            if found not in vague:
+                return found
+    return PathVerdict.OTHER
 
 
 async def _all(works: Iterable[Awaitable[T]]) -> list[T]:

@@ -296,6 +296,19 @@ class TestClosedPaths:
             await carried.stream("255.255.255.255", 80, limit=3)
         assert caught.value.verdict not in (PathVerdict.TIMEOUT, PathVerdict.OPEN, None)
 
+    async def test_what_sshd_does_not_say_a_relay_does(self, opened: Open, plain: Sshd) -> None:
+        """Of a connect that fails at once sshd says "open failed"; the kernel's own reason is found all the same."""
+        async with opened(plain.access()) as vantages:
+            with pytest.raises(PathClosed) as caught:
+                await vantages[plain.name].stream("255.255.255.255", 80, limit=3)
+        assert caught.value.verdict in (PathVerdict.DENIED, PathVerdict.NET_UNREACHABLE)
+
+    async def test_words_that_name_no_cause(self, carried: Vantage) -> None:
+        """A connect that fails for nobody knows what is no word against the peer: here the scope is missing."""
+        with pytest.raises(ProbeError) as caught:
+            await carried.stream("fe80::1", 80, limit=3)
+        assert caught.value.reason.code is Cause.UNSUPPORTED
+
     async def test_a_frozen_machine_proves_nothing(self, opened: Open, lab: SshdLab) -> None:
         """Silence while the machine itself has stopped answering is no evidence against the peer."""
         server = lab.start("freezes")
