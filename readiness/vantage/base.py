@@ -90,6 +90,14 @@ class PathClosed(Exception):
         self.text = text
 
 
+@dataclass(frozen=True)
+class HostKey:
+    """A machine's public SSH key: its ``kind`` ("ssh-ed25519") and its fingerprint ("SHA256:...")."""
+
+    kind: str
+    fingerprint: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Completed:
     """How one command ended: its exit status and at most 1 MiB of output, 64 KiB of errors, as bytes."""
@@ -180,6 +188,11 @@ class Vantage(ABC):
     @abstractmethod
     async def connect(self) -> None:
         """Reach the machine; a second call costs nothing, and a failure is the same for all callers."""
+
+    async def host_key(self) -> HostKey | None:
+        """The key by which the machine proved to be itself in this run; ``None`` where it did not have to."""
+        await self.connect()
+        return None
 
     @abstractmethod
     async def run(

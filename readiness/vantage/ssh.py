@@ -14,8 +14,9 @@ from readiness.model import Cause, ProbeError
 from readiness.secret import Redactor, Secret, SecretRef
 from readiness.vantage import relay as relaying
 from readiness.vantage import shell
-from readiness.vantage.base import HostAccess, PathClosed, PathVerdict, Stream
+from readiness.vantage.base import HostAccess, HostKey, PathClosed, PathVerdict, Stream
 from readiness.vantage.host import Consent, Host
+from readiness.vantage.known_hosts import fingerprint
 from readiness.vantage.link import (
     Exchange,
     Exit,
@@ -65,6 +66,9 @@ class SshVantage(Host):
         self._door = door
         self._exec = consent.exec
         self._links: dict[str, asyncio.Future[SshLink]] = {}
+
+    async def host_key(self) -> HostKey | None:
+        return (await self._link("control")).host_key
 
     async def _control(self) -> Link:
         return await self._link("control")
@@ -122,6 +126,12 @@ class SshLink(Link):
         self._work: set[asyncio.Task[object]] = set()
         self._relays: set[asyncssh.SSHClientChannel[bytes]] = set()
         self._asking: asyncio.Task[bool] | None = None
+
+    @property
+    def host_key(self) -> HostKey | None:
+        """The host key, which was verified when the connection was made."""
+        key = self._conn.get_server_host_key()
+        return HostKey(key.get_algorithm(), fingerprint(key)) if key is not None else None
 
     # Commands
 
