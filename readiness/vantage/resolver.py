@@ -169,9 +169,11 @@ look_up() {{ # SHOWN NAME
          [ -n "$addresses" ] && {{ say "$1" found "$addresses"; return; }};;
       124|137|143) say "$1" late "$limit"; return;;
     esac
-    took=$(($(date +%s) - began))
-    why="getent found nothing in $took s (status $status)"
-    [ "$took" -ge 2 ] && {{ say "$1" nothing "$why"; return; }} # a second wait would tell no more
+    case $status in 0|2) # any other status is getent's own trouble (getent(1)) and says nothing of the name
+      took=$(($(date +%s) - began))
+      why="getent found nothing in $took s (status $status)"
+      [ "$took" -ge 2 ] && {{ say "$1" nothing "$why"; return; }};; # a second wait would tell no more
+    esac
   fi
   ask_interpreter "$limit" "$2"; status=$?
   case $status,$answer in

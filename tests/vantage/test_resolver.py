@@ -105,6 +105,15 @@ def test_without_an_interpreter_getents_no_is_a_no(bare: Path) -> None:
     assert "status 2" in found.error
 
 
+@pytest.mark.parametrize("status", [1, 3, 126])
+def test_a_getent_that_cannot_ask_says_nothing_of_a_name(bare: Path, status: int) -> None:
+    """A getent without that database, or one that does not start, is our trouble and no answer of the resolver."""
+    put(bare, "getent", f"exit {status}")
+    found = look_up(["db.example"], path=bare)["db.example"]
+    assert isinstance(found, Reason)
+    assert found.code is Cause.TOOL_MISSING
+
+
 def test_a_name_that_only_getaddrinfo_finds_is_found(bare: Path) -> None:
     """getent hides IPv6 where the machine has none configured; the addresses are shown all the same."""
     put(bare, "getent", "exit 2")
