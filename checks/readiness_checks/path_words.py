@@ -62,8 +62,15 @@ class Subject:
     def flows(self) -> str:
         """The connection as a firewall request has it, one line for each address that does not answer."""
         failing: tuple[AddressPath, ...] = self.path.failing or self.path.judged
-        lines = (f"    TCP  {self.source} ({self.vm})  ->  {one.address}  port {self.path.port}" for one in failing)
+        lines = (
+            f"    TCP  {self._towards(one)} ({self.vm})  ->  {one.address}  port {self.path.port}" for one in failing
+        )
         return "\n".join(lines)
+
+    def _towards(self, one: AddressPath) -> str:
+        """Where the connects to this address left from: a firewall knows no other."""
+        seen = dict.fromkeys(attempt.source for attempt in one.attempts if attempt.source)
+        return ", ".join(seen) or self.source
 
     @property
     def connect(self) -> str:

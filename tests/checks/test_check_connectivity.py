@@ -469,6 +469,15 @@ def test_a_firewall_request_names_what_failed_and_not_what_works() -> None:
     assert "->  10.20.0.5" not in judgement.remedy
 
 
+def test_a_firewall_request_names_the_source_of_the_same_family() -> None:
+    """What left from an IPv6 address is no source of a rule about IPv4."""
+    four = at(*(replace(dialled("timeout", ms=5000.0), source="10.10.1.11"),) * 3, address="10.20.0.6")
+    six = at(*(replace(dialled("timeout", ms=5000.0), source="fd00::11"),) * 3, address="fd00::6")
+    remedy = ReachesConfigDb().judge(db_edge(), path(four, six)).remedy
+    assert "TCP  10.10.1.11 (excs-1)  ->  10.20.0.6  port 5432" in remedy
+    assert "TCP  fd00::11 (excs-1)  ->  fd00::6  port 5432" in remedy
+
+
 def test_a_closed_port_beside_a_silent_one_shows_that_the_host_is_up() -> None:
     """Where the control port refuses and the service's is silent, it is a filter and not a dead host."""
     silence = (dialled("timeout", ms=5000.0),) * 3
