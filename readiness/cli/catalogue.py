@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 from readiness_reports import words
 from readiness_reports.as_text import MARKS, STYLES, Line, clean, paint
+from readiness_reports.outline import passages
 
 from readiness.cli.console import complain, console, load, pack
 from readiness.gather import limit_of
@@ -274,19 +275,34 @@ def page_of_checks(requirements: Sequence[Requirement]) -> str:
 
 def markdown_entry(requirement: Requirement) -> str:
     """One check as a section of Markdown, as ``docs/checks.md`` holds it."""
+    asked = f"{requirement.obligation.value.capitalize()}, origin: {requirement.origin.value}"
     lines = [
         f"### {requirement.id}",
         "",
-        requirement.text,
+        _quoted(requirement.text),
         "",
-        f"*{requirement.obligation.value.capitalize()}, origin: {requirement.origin.value}; "
-        f"usually mended by: {requirement.owner.value.replace('_', ' ')}.*",
+        f"*{asked}; usually mended by: {words.OWNERS[requirement.owner.value]}.*",
         "",
-        f"**Proof.** {requirement.proof}",
+        f"**Proof.** {_quoted(requirement.proof)}",
         "",
-        *(f"- `{status.value}`: {requirement.outcomes[status]}" for status in Status if status in requirement.outcomes),
+        *(
+            f"- `{status.value}`: {_quoted(requirement.outcomes[status])}"
+            for status in Status
+            if status in requirement.outcomes
+        ),
         "",
-        f"**Remedy.** {requirement.remedy}",
+        "**Remedy.**",
         "",
     ]
+    for passage in passages(requirement.remedy):
+        if passage.commands:
+            lines += ["```text", passage.commands.rstrip(), "```", ""]
+        else:
+            lines += [_quoted("`".join(passage.parts)), ""]
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Prose for Markdown: placeholders in angle brackets stay text; what stands in backticks is left as it is."""
+    parts = text.split("`")
+    return "`".join(part if index % 2 else part.replace("<", "&lt;") for index, part in enumerate(parts))
