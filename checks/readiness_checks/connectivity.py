@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from readiness import Obligation, Origin, Owner, Probe, Requirement
+from readiness.probes.config_db import ConfigDbTalk, ReadConfigDb
 from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost
 from readiness.probes.monitoring import AskLogging, ElementAnswer
 from readiness.probes.redis import AskRedis, RedisAnswer
-from readiness.site import Absent, EdgeTarget, Endpoint, GenesysCloud, Logging, Redis, Role, Site
+from readiness.probes.registry import AskRegistry, RegistryTalk
+from readiness.site import (
+    Absent,
+    ConfigDb,
+    EdgeTarget,
+    Endpoint,
+    Engine,
+    GenesysCloud,
+    Logging,
+    Redis,
+    Registry,
+    Role,
+    Site,
+)
 from readiness_checks.called_rows import CALLED_PROOF, CalledRow
 from readiness_checks.rows import (
     COMPONENTS,
@@ -16,10 +32,10 @@ from readiness_checks.rows import (
     Said,
     SilentRow,
     SpokenRow,
-    TcpRow,
     outcomes,
 )
-from readiness_checks.said import said_by_genesys_cloud, said_by_logging, said_by_redis
+from readiness_checks.said import said_by_config_db, said_by_redis
+from readiness_checks.said_http import said_by_genesys_cloud, said_by_logging, said_by_registry
 
 LISTENING = (
     f"{PROOF} The connections stay open for a second and listen; nothing is sent. One more connect goes to a port of "
@@ -27,21 +43,38 @@ LISTENING = (
 )
 
 
-class ReachesConfigDb(TcpRow):
+class ReachesConfigDb(SpokenRow[ConfigDbTalk]):
     peer, key, sources = "the Config DB", "config_db", (Role.EXCS,)
     requirement = Requirement(
         id="connectivity.config-db",
         section=SECTION,
         text="EXCS connects to the Engage Config DB on the port where its RDBMS listens (PostgreSQL: 5432).",
-        proof=PROOF,
-        outcomes=outcomes("the Config DB"),
-        remedy="Open TCP <EXCS> -> <Config DB>:<port>, and have the RDBMS listen on that address.",
+        proof=f"{PROOF} Then a session of PostgreSQL is opened through the VM, with the TLS and the account that the "
+        "site declares. To another RDBMS only the connects are made.",
+        outcomes=outcomes(
+            "the Config DB",
+            **{
+                "pass": "every connect came through, and PostgreSQL answered, in a session where it can be had",
+                "warn": "some connects or addresses answer, the server takes no sessions at the moment, or its "
+                "certificate ends within 30 days",
+                "fail": "no connect came through, no PostgreSQL answers there, or it turns the session away",
+            },
+        ),
+        remedy="Open TCP <EXCS> -> <Config DB>:<port>, have the RDBMS listen there, and let EXCS in by pg_hba.conf.",
         owner=Owner.DBA,
         valid_for=VALID_FOR,
     )
 
     def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
         return site.config_db if isinstance(site.config_db, Absent) else (site.config_db.endpoint,)
+
+    def question(self, target: EdgeTarget) -> Probe[ConfigDbTalk] | None:
+        service = target.site.config_db
+        assert isinstance(service, ConfigDb)
+        return ReadConfigDb.of(service, (target.vm.name,)) if service.engine is Engine.POSTGRESQL else None
+
+    def heard(self, target: EdgeTarget, answer: ConfigDbTalk) -> Said:
+        return said_by_config_db(target, answer)
 
 
 def _silent(check: str, *, text: str, peer: str, remedy: str) -> Requirement:
@@ -208,14 +241,20 @@ class ReachesGenesysCloud(SpokenRow[GenesysCloudHost]):
         return said_by_genesys_cloud(target, answer)
 
 
-class ReachesRegistry(TcpRow):
+class ReachesRegistry(SpokenRow[RegistryTalk]):
     peer, key, sources = "the container registry", "registry", COMPONENTS
     requirement = Requirement(
         id="connectivity.registry",
         section=SECTION,
         text="Each EXEC VM connects to the container registry that its compose file pulls from.",
-        proof=PROOF,
-        outcomes=outcomes("the container registry"),
+        proof=f"{PROOF} Then /v2/ is asked for through the VM, without an account.",
+        outcomes=outcomes(
+            "the container registry",
+            **{
+                "pass": "every connect came through, and a registry answered at /v2/",
+                "fail": "no connect came through, its TLS does not do, or what answers is no registry",
+            },
+        ),
         remedy="Open TCP <VM> -> <registry>:<port>.",
         owner=Owner.DEPLOYER,
         valid_for=VALID_FOR,
@@ -224,6 +263,15 @@ class ReachesRegistry(TcpRow):
 
     def peers(self, site: Site) -> Absent | tuple[Endpoint, ...]:
         return site.registry if isinstance(site.registry, Absent) else (site.registry.endpoint,)
+
+    def question(self, target: EdgeTarget) -> Probe[RegistryTalk]:
+        registry = target.site.registry
+        assert isinstance(registry, Registry)
+        knock = replace(registry, username=None, password=None, images=())
+        return AskRegistry.of(knock, (target.vm.name,))
+
+    def heard(self, target: EdgeTarget, answer: RegistryTalk) -> Said:
+        return said_by_registry(target, answer)
 
 
 def _inbound(check: str, *, text: str, peer: str, remedy: str) -> Requirement:

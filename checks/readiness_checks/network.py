@@ -77,6 +77,7 @@ class Sight(Enum):
     FABRIC = "through a fabric that answers for all"
     UNASKED = "without having looked for it"
     NAMELESS = "not at all: its name does not resolve there"
+    FACELESS = "on the link, but that one does not show its own network cards"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,10 @@ class View:
         told = seen.peers.get(peer.address or "")
         neighbours = [one for one in told.neighbours if not one.unrouted] if told is not None else []
         if not neighbours:
-            unrouted = told is not None and bool(told.neighbours)
-            return View(source=source, peer=peer, sight=Sight.UNROUTED if unrouted else Sight.NAMELESS, neighbour=None)
+            sight = Sight.NAMELESS
+            if told is not None and not told.error:  # no address but loopback was left out
+                sight = Sight.UNROUTED if told.neighbours else Sight.ITSELF
+            return View(source=source, peer=peer, sight=sight, neighbour=None)
         views = [View(source=source, peer=peer, sight=_sight(one, known), neighbour=one) for one in neighbours]
         order = [Sight.STRANGER, Sight.GATEWAY, Sight.SILENT]
         return min(views, key=lambda view: order.index(view.sight) if view.sight in order else len(order))
@@ -134,6 +137,8 @@ def _sight(one: Neighbour, known: Neighbours) -> Sight:
         return Sight.FABRIC
     if one.gateway is not None:
         return Sight.GATEWAY
+    if one.mac and not known.macs:
+        return Sight.FACELESS
     if one.mac:
         return Sight.ADJACENT if one.mac in known.macs else Sight.STRANGER
     return Sight.SILENT if one.asked else Sight.UNASKED
@@ -595,7 +600,7 @@ class NameResolution(Check[VmTarget, *tuple[Names | Unread, ...]]):
         used = _names_of(vm, site)
         verdicts = [_compared(own.names[name], use, others) for name, use in used.items()]
         evidence = tuple(_name_evidence(verdict, own) for verdict in verdicts)
-        observed = "; ".join(f"{verdict.name.name}: {verdict.name}" for verdict in verdicts)
+        observed = "; ".join(verdict.observed for verdict in verdicts)
         for meaning, tell in (
             (Meaning.NOTHING, self._unresolved),
             (Meaning.OTHER, self._different),
@@ -736,8 +741,17 @@ class Verdict:
     """A name on one VM; ``groups`` are the answers of the other VMs."""
 
     name: Name
+    use: Use
     meaning: Meaning
     groups: Mapping[str, Name]
+
+    @property
+    def observed(self) -> str:
+        """The answer without what differs from one question to the next: order, and a public name's addresses."""
+        if self.use is Use.PUBLIC and self.name.addresses:
+            return f"{self.name.name}: resolves"
+        answer = ", ".join(map(str, sorted(self.name.addresses, key=lambda one: (one.version, int(one)))))
+        return f"{self.name.name}: {answer or self.name}"
 
 
 def _compared(name: Name, use: Use, others: Sequence[Names]) -> Verdict:
@@ -746,7 +760,7 @@ def _compared(name: Name, use: Use, others: Sequence[Names]) -> Verdict:
         for names in others
         if name.name in names.names and names.names[name.name].addresses
     }
-    return Verdict(name=name, meaning=_meaning(name, use, groups), groups=groups)
+    return Verdict(name=name, use=use, meaning=_meaning(name, use, groups), groups=groups)
 
 
 def _meaning(name: Name, use: Use, groups: Mapping[str, Name]) -> Meaning:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -28,6 +28,7 @@ from readiness import (
     Unread,
 )
 from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, shown_ms, spoken
+from readiness.probes.tls import Certificate
 from readiness.site import Absent, EdgeTarget, Endpoint, Role, Site
 from readiness_checks.path_words import Subject, rejected_by_peer
 
@@ -312,8 +313,8 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
     """
 
     @abstractmethod
-    def question(self, target: EdgeTarget) -> Probe[AnswerT]:
-        """The question in the peer's protocol."""
+    def question(self, target: EdgeTarget) -> Probe[AnswerT] | None:
+        """The question in the peer's protocol; ``None`` where that is not spoken here, and a connect decides."""
 
     @abstractmethod
     def heard(self, target: EdgeTarget, answer: AnswerT) -> Said:
@@ -321,16 +322,19 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
 
     def needs(self, target: EdgeTarget) -> Needs:
         dial = DialTcp(target.vm.name, target.peer.host, target.peer.port)
-        return (Attempt(dial), Attempt(self.question(target)))
+        question = self.question(target)
+        return (dial,) if question is None else (Attempt(dial), Attempt(question))
 
-    def judge(self, target: EdgeTarget, path: TcpPath | Unread, answer: AnswerT | Unread) -> Judgement:
-        said = None if isinstance(answer, Unread) else self.heard(target, answer)
+    def judge(self, target: EdgeTarget, path: TcpPath | Unread, answer: AnswerT | Unread | None = None) -> Judgement:
+        said = None if answer is None or isinstance(answer, Unread) else self.heard(target, answer)
         if isinstance(path, Unread):
             return self._unasked(target, path) if said is None else self._by_words(target, said, ())
         evidence = _evidence(target, path)
         if said is not None and said.use is Use.DETOUR:
             return self._by_words(target, said, evidence)
         match path.state:
+            case PathState.OPEN if answer is None:
+                return self._open(target, path)
             case PathState.OPEN if isinstance(answer, Unread):
                 return self._open(target, path).because(
                     "Every attempt at every address was accepted, so the way is open and something listens. Its "
@@ -469,3 +473,10 @@ def _control(word: str) -> str:
 
 def _printable(banner: bytes) -> str:
     return ascii(banner[:80].decode("latin-1"))
+
+
+def certificate_evidence(shown: Certificate | None, fact: object) -> Iterator[Evidence]:
+    """The certificate that a peer showed, if it showed one."""
+    if shown is not None:
+        value = f"{shown.subject}, issued by {shown.issuer}, until {shown.not_after:%Y-%m-%d}"
+        yield Evidence(label="Certificate", value=value, level=Level.PROTOCOL, of=fact)

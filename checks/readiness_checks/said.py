@@ -1,21 +1,14 @@
-"""What a conversation with a peer means for its row of the connectivity table."""
+"""What a conversation with Redis or with the Config DB means for its row of the connectivity table."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from dataclasses import replace
-
 from readiness import Evidence, Lane, Level
-from readiness.probes.genesys_cloud import GenesysCloudHost, Interception
-from readiness.probes.http import HttpAnswer, HttpRefusal, RefusalKind
-from readiness.probes.monitoring import ElementAnswer
-from readiness.probes.monitoring import Ending as HttpEnding
-from readiness.probes.monitoring import Login as HttpLogin
+from readiness.probes.config_db import ConfigDbSession, ConfigDbTalk
+from readiness.probes.postgres import PgEnding, PgRefusal
 from readiness.probes.redis import Ending, Login, RedisAnswer
-from readiness.probes.tls import Certificate, TlsTrouble
-from readiness.site import EdgeTarget, Endpoint, Logging, Redis, Site
-from readiness_checks.rows import Said, Use
+from readiness.probes.tls import TlsTrouble
+from readiness.site import ConfigDb, EdgeTarget, Redis, Site
+from readiness_checks.rows import Said, Use, certificate_evidence
 
 
 def said_by_redis(target: EdgeTarget, answer: RedisAnswer) -> Said:
@@ -32,7 +25,7 @@ def said_by_redis(target: EdgeTarget, answer: RedisAnswer) -> Said:
         came_through=answer.level > Level.DECLARED,
         evidence=(
             Evidence(label="Redis", value=f"{answer.words}{secured}{raw}", level=answer.level, of=answer),
-            *_certificate(shown, answer),
+            *certificate_evidence(shown, answer),
         ),
         lane=lane,
         remedy=remedy,
@@ -145,195 +138,178 @@ def _redis_remedy(target: EdgeTarget, answer: RedisAnswer) -> tuple[str, str]:
             )
 
 
-def _certificate(shown: Certificate | None, fact: object) -> Iterator[Evidence]:
-    if shown is not None:
-        value = f"{shown.subject}, issued by {shown.issuer}, until {shown.not_after:%Y-%m-%d}"
-        yield Evidence(label="Certificate", value=value, level=Level.PROTOCOL, of=fact)
-
-
-def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
-    """Whether a host of Genesys Cloud answers the VM over verified TLS, by the direct way."""
-    if isinstance(answer.direct, HttpRefusal):
-        return _refusing(target, answer, answer.direct)
-    private = " with the declared CA file" if answer.interception is Interception.INTERCEPTED else ""
+def said_by_config_db(target: EdgeTarget, talk: ConfigDbTalk) -> Said:
+    """Whether the Config DB takes a session from the VM, as far as the way and the server's own word go."""
+    if isinstance(talk.result, ConfigDbSession):
+        return _session(target, talk, talk.result)
+    refusal = talk.result
+    code = f"{refusal.code} " if refusal.code else ""
+    shown = refusal.tls.certificate if refusal.tls is not None else None
+    remedy, job = _db_remedy(target, refusal)
+    level = Level.PROTOCOL if refusal.ending in _SPOKE_POSTGRES else Level.TCP
+    unreached = refusal.ending is PgEnding.PATH
     return Said(
-        use=Use.USABLE,
-        words=f"answers over TLS, verified{private}",
-        proves="TLS was verified for the host's own name and an answer in HTTP came back through this very VM.",
-        came_through=True,
-        evidence=(
-            Evidence(label="HTTPS", value=_status(answer.direct), level=Level.PROTOCOL, of=answer),
-            *_certificate(answer.direct.certificate, answer),
-        ),
-        ends=answer.direct.certificate.not_after if answer.direct.certificate is not None else None,
-    )
-
-
-def _status(answer: HttpAnswer) -> str:
-    return f"status {answer.status}, {answer.how}"
-
-
-def _refusing(target: EdgeTarget, answer: GenesysCloudHost, refusal: HttpRefusal) -> Said:
-    at, vm = target.peer, target.vm.name
-    unreached = refusal.kind is RefusalKind.PATH
-    evidence = (
-        Evidence(
-            label="HTTPS",
-            value=f"{refusal.words}: {refusal.text}",
-            level=Level.TCP if not unreached else Level.DECLARED,
-            of=answer,
-        ),
-        *_certificate(answer.shown, answer),
-    )
-    if isinstance(answer.proxied, HttpAnswer):
-        return Said(
-            use=Use.DETOUR,
-            words="answers by the declared proxy only",
-            proves=f"Directly it {refusal.words}; by the proxy it answers. The page knows the direct way alone, and "
-            "whether EXEC can use a proxy is documented nowhere.",
-            came_through=True,
-            evidence=(
-                Evidence(label="By the proxy", value=_status(answer.proxied), level=Level.PROTOCOL, of=answer),
-                *evidence,
-            ),
-            lane=refusal.lane,
-            remedy=f"Open the direct way from {vm} to {at}, or have Genesys confirm that EXEC can use the proxy.",
-            job=f"Let {vm} through to {at} without the proxy",
-        )
-    if refusal.lane is Lane.TLS:
-        remedy = (
-            "Have the device that opens TLS on the way let these hosts through, or name its CA as "
-            f"`genesys_cloud.ca_file`. What it shows, on {vm}:\n\n"
-            f"    openssl s_client -connect {at} -servername {at.host} </dev/null | openssl x509 -noout -issuer -dates"
-        )
-        job = f"Leave TLS to {at.host} untouched"
-    else:
-        remedy = (
-            f"See what stands between {vm} and {at}, a proxy or a firewall that inspects. On {vm}:\n\n    {_curl(at)}"
-        )
-        job = f"Let {vm} through to {at}"
-    return Said(
-        use=Use.UNREACHED if unreached else Use.UNUSABLE,
-        words=refusal.words,
-        proves="The request found no way to the peer."
-        if unreached
-        else "The request went through this very VM, and TLS is judged by the public roots and the declared CA file.",
+        use=_db_use(target.site, refusal),
+        words=_db_words(refusal),
+        proves=_db_proves(refusal),
         came_through=not unreached,
-        evidence=evidence,
+        evidence=(
+            Evidence(
+                label="PostgreSQL",
+                value=f"{code}{refusal.text}",
+                level=Level.DECLARED if unreached else level,
+                of=talk,
+            ),
+            *certificate_evidence(shown, talk),
+        ),
         lane=refusal.lane,
         remedy=remedy,
         job=job,
     )
 
 
-def _curl(at: Endpoint) -> str:
-    return f"curl -sS -o /dev/null -w '%{{http_code}}\\n' --noproxy '*' https://{at.host}/"
-
-
-def said_by_logging(target: EdgeTarget, answer: ElementAnswer) -> Said:
-    """Whether the declared URL of the log system answers the VM; how the system is, is not this row's matter."""
-    use, words = _logging_use(target.site, answer)
-    remedy, job = _logging_remedy(target, answer) if use is not Use.USABLE else ("", "")
-    verified = answer.certificate
-    shown = verified
-    if answer.refusal is not None and answer.refusal.tls is not None:
-        shown = answer.refusal.tls.certificate
-    raw = f": {answer.said}" if answer.said else ""
-    said = Said(
-        use=use,
-        words=words,
-        proves=_logging_proves(answer),
-        came_through=answer.level > Level.DECLARED,
+def _session(target: EdgeTarget, talk: ConfigDbTalk, session: ConfigDbSession) -> Said:
+    secured, shown = session.tls_version or "without TLS", session.certificate
+    ending = shown is not None and shown.ends_soon
+    return Said(
+        use=Use.DOUBTFUL if ending else Use.USABLE,
+        words=f"shows a certificate that ends in {shown.left.days} days"
+        if ending and shown is not None
+        else f"takes a session of {session.account}",
+        proves="A session of EXEC's account was opened through this very VM, which is more than an open port.",
+        came_through=True,
         evidence=(
-            Evidence(label="HTTP", value=f"{answer.words}{raw}", level=answer.level, of=answer),
-            *_certificate(shown, answer),
+            Evidence(
+                label="PostgreSQL",
+                value=f"session of {session.account}, PostgreSQL {session.server_version}, {secured}, {session.how}",
+                level=Level.AUTHENTICATED,
+                of=talk,
+            ),
+            *certificate_evidence(shown, talk),
         ),
-        lane=answer.lane,
-        remedy=remedy,
-        job=job,
-        ends=verified.not_after if verified is not None else None,
+        lane=Lane.TLS,
+        remedy=f"Renew the certificate of the Config DB at {target.peer}." if ending else "",
+        job=f"Renew the certificate of the Config DB at {target.peer}" if ending else "",
+        ends=shown.not_after if shown is not None else None,
     )
-    if use is not Use.USABLE or verified is None or not verified.ends_soon:
-        return said
-    words, renew = (
-        f"shows a certificate that ends in {verified.left.days} days",
-        f"Renew the certificate of {target.peer}",
-    )
-    return replace(said, use=Use.DOUBTFUL, words=words, lane=Lane.TLS, remedy=f"{renew}.", job=renew)
 
 
-def _logging_use(site: Site, answer: ElementAnswer) -> tuple[Use, str]:
-    login = " and takes the declared account" if answer.login is HttpLogin.ACCEPTED else ""
-    match answer.ending:
-        case HttpEnding.WELL | HttpEnding.UNWELL | HttpEnding.WITHHELD:
-            return Use.USABLE, f"answers as {answer.name}{login}"
-        case HttpEnding.LOGIN_MISSING:
-            return Use.USABLE, "answers; it demands an account, and none is declared"
-        case HttpEnding.FOREIGN if answer.product is None:
-            return Use.USABLE, f"answers in HTTP{login}"
-        case HttpEnding.FORBIDDEN | HttpEnding.OVERLOADED | HttpEnding.UNREADABLE | HttpEnding.LOOKALIKE:
-            return Use.USABLE, f"answers in HTTP; it {answer.words}"
-        case HttpEnding.MOVED | HttpEnding.FAILING:
-            return Use.DOUBTFUL, answer.words
-        case HttpEnding.UNREACHED if answer.level is Level.DECLARED:
-            return Use.UNREACHED, answer.words
-        case HttpEnding.UNREACHED if _is_foreign_authority(answer):
-            ca = site.logging.ca_file if isinstance(site.logging, Logging) else None
-            return (Use.UNUSABLE if ca is not None else Use.UNDECIDED), answer.words
+_SPOKE_POSTGRES = frozenset(
+    {PgEnding.REFUSED, PgEnding.LOGIN_MISSING, PgEnding.UNSUPPORTED, PgEnding.IMPOSTOR, PgEnding.NO_TLS}
+)
+_NOT_NOW = ("53300", "57P03")
+"""SQLSTATE of too many connections, and of a server that starts up or recovers (PostgreSQL, appendix A)."""
+
+
+def _db_use(site: Site, refusal: PgRefusal) -> Use:
+    service = site.config_db
+    without_ca = not isinstance(service, ConfigDb) or service.tls is None or service.tls.ca_file is None
+    match refusal.ending:
+        case PgEnding.PATH:
+            return Use.UNREACHED
+        case PgEnding.LOGIN_MISSING | PgEnding.UNSUPPORTED:
+            return Use.USABLE
+        case PgEnding.REFUSED if refusal.code in _NOT_NOW:
+            return Use.DOUBTFUL
+        case PgEnding.TLS if refusal.tls is not None and refusal.tls.trouble is TlsTrouble.UNTRUSTED_ISSUER:
+            return Use.UNDECIDED if without_ca else Use.UNUSABLE
         case _:
-            return Use.UNUSABLE, answer.words
+            return Use.UNUSABLE
 
 
-def _is_foreign_authority(answer: ElementAnswer) -> bool:
-    tls = answer.refusal.tls if answer.refusal is not None else None
-    return tls is not None and tls.trouble is TlsTrouble.UNTRUSTED_ISSUER
+def _db_words(refusal: PgRefusal) -> str:
+    match refusal.ending, refusal.code:
+        case PgEnding.PATH, _:
+            return "was not found by the session"
+        case PgEnding.LOGIN_MISSING, _:
+            return "answers as PostgreSQL and asks for a password; none is declared"
+        case PgEnding.UNSUPPORTED, _:
+            return "answers as PostgreSQL and asks for a login that this audit does not speak"
+        case PgEnding.REFUSED, "28000":
+            return "does not let this VM in: its pg_hba.conf has no entry for it"
+        case PgEnding.REFUSED, "28P01":
+            return "refuses the declared password"
+        case PgEnding.REFUSED, "3D000":
+            return "has no database of the declared name"
+        case PgEnding.REFUSED, code if code in _NOT_NOW:
+            return "takes no sessions at the moment"
+        case PgEnding.REFUSED, _:
+            return "refuses the session"
+        case PgEnding.NO_TLS, _:
+            return "has no TLS, which the site file asks for"
+        case PgEnding.TLS, _:
+            return "fails in TLS"
+        case PgEnding.IMPOSTOR, _:
+            return "does not know the account's password itself"
+        case PgEnding.SILENT, _:
+            return "accepts the connection and never answers"
+        case PgEnding.CLOSED, _:
+            return "accepts the connection and closes it without an answer"
+        case _:
+            return "does not speak PostgreSQL"
 
 
-def _logging_proves(answer: ElementAnswer) -> str:
-    if answer.ending is HttpEnding.UNREACHED:
-        if answer.level is Level.DECLARED:
-            return "The request found no way to the peer."
-        return "The request went through this very VM; TLS is judged by the public roots and the declared CA file."
-    if answer.login is HttpLogin.ACCEPTED:
-        return "A request with the declared account went through this very VM, and strangers were turned away."
-    if answer.login is HttpLogin.REFUSED:
-        return "The way is open, and a log agent with the declared account would be turned away."
-    open_door = " It lets everybody in, so the declared account proves nothing."
-    return "A request went through this very VM and was answered in HTTP." + (
-        open_door if answer.login is HttpLogin.NOT_NEEDED else ""
-    )
+def _db_proves(refusal: PgRefusal) -> str:
+    match refusal.ending:
+        case PgEnding.PATH:
+            return "The session found no way to the peer."
+        case PgEnding.LOGIN_MISSING | PgEnding.UNSUPPORTED:
+            return "PostgreSQL answered through this very VM; how it lets the account in is the matter of another row."
+        case PgEnding.REFUSED | PgEnding.NO_TLS | PgEnding.IMPOSTOR:
+            return "The way is open and PostgreSQL answers; it is the server that turns this session away."
+        case PgEnding.TLS:
+            return "The handshake went through the VM and was judged by the public roots and the declared CA file."
+        case PgEnding.SILENT | PgEnding.CLOSED:
+            return "Something accepted the connection and never spoke, while the VM proved itself alive."
+        case _:
+            return "Something accepted the connection, and what it says is not the protocol of PostgreSQL."
 
 
-def _logging_remedy(target: EdgeTarget, answer: ElementAnswer) -> tuple[str, str]:
+def _db_remedy(target: EdgeTarget, refusal: PgRefusal) -> tuple[str, str]:
     """What to do, and the line under what blocks sign-off."""
-    at, vm = target.peer, target.vm.name
-    by_hand = f"\n\n    curl -sS -i --noproxy '*' {shlex.quote(answer.url)}"
-    match answer.ending:
-        case HttpEnding.LOGIN_REFUSED:
+    service, at, vm = target.site.config_db, target.peer, target.vm
+    assert isinstance(service, ConfigDb)
+    user, database = service.user or "postgres", service.database or service.user or "postgres"
+    look = f"    ss -ltnp 'sport = :{at.port}'"
+    match refusal.ending, refusal.code:
+        case PgEnding.REFUSED, "28000":
+            kind = "hostssl" if service.tls is not None and service.tls.mode != "disable" else "host"
             return (
-                f"Correct the account at {at}, or `logging.username` and `logging.password` in the site file. On {vm}:"
-                f"{by_hand}",
-                f"Have {at} accept the account of the log agents",
+                "Add to pg_hba.conf above what refuses it, and reload:\n\n"
+                f"    {kind}  {database}  {user}  {vm.address or '<address>'}/32  scram-sha-256\n"
+                "    SELECT pg_reload_conf();",
+                f"Let {user} in from {vm.address or vm.name} in pg_hba.conf of {at}",
             )
-        case HttpEnding.UNREACHED if _is_foreign_authority(answer):
+        case PgEnding.REFUSED, "28P01":
             return (
-                "Name the certificate of the CA that issued it as `logging.ca_file` in the site file.",
-                f"Provide the CA of {at}",
+                "Set the password anew, or correct the secret that the site file points to:\n\n"
+                f"    ALTER ROLE {user} PASSWORD '<new>';",
+                f"Give {user} a password that is known to the site file",
             )
-        case HttpEnding.UNREACHED if answer.lane is Lane.TLS:
+        case PgEnding.REFUSED, "3D000":
             return (
-                "Look at the certificate that is shown, and have it mended:\n\n"
-                f"    openssl s_client -connect {at} </dev/null | openssl x509 -noout -text | grep -E 'Not|DNS|Issuer'",
-                f"Mend the TLS of {at}",
+                "Correct `config_db.database` in the site file. On the database host:\n\n    psql -l",
+                f"Find the name of the Config DB at {at}",
             )
-        case HttpEnding.FOREIGN | HttpEnding.MOVED | HttpEnding.WANTS_TLS:
+        case PgEnding.REFUSED | PgEnding.IMPOSTOR, _:
             return (
-                f"Declare as `logging.url` where the log agents will upload to. What answers now, on {vm}:{by_hand}",
-                f"Correct the URL of the log system ({at})",
+                f"Look in the log of PostgreSQL for the session of {user}; the network is not in its way.",
+                f"Have the Config DB at {at} take a session of {user}",
+            )
+        case PgEnding.NO_TLS | PgEnding.TLS, _:
+            return (
+                "Look at the certificate that it shows, and mend it or correct `config_db.tls`:\n\n"
+                f"    openssl s_client -starttls postgres -connect {at} </dev/null | openssl x509 -noout -text",
+                f"Mend the TLS of the Config DB at {at}",
+            )
+        case PgEnding.PATH, _:
+            return (
+                f"Try the way from {vm.name} by hand:\n\n"
+                f"    timeout 5 bash -c '</dev/tcp/{at.host}/{at.port}' && echo open",
+                f"Let {vm.name} through to the Config DB at {at}",
             )
         case _:
             return (
-                f"See on {at.host} who listens there and why it does not answer:\n\n    ss -ltnp 'sport = :{at.port}'"
-                f"\n\nThen ask again on {vm}:{by_hand}",
-                f"Have the log system answer at {at}",
+                f"See who listens there, and whether host and port are those of the Config DB:\n\n{look}",
+                f"Correct host and port of the Config DB ({at})",
             )

@@ -47,11 +47,15 @@ from readiness.model import (
 )
 from readiness.plan import AnyCheck, plan
 from readiness.probe import Attempt
+from readiness.probes.config_db import ConfigDbSession, ConfigDbTalk, Inventory, ReadConfigDb
 from readiness.probes.genesys_cloud import AskGenesysCloudHost, GenesysCloudHost, Interception
 from readiness.probes.http import BodyEnd, HttpAnswer, HttpRefusal, RefusalKind, Timing
 from readiness.probes.linux.network import Listener, Listeners
 from readiness.probes.listener import Call, CallPort, Echo, Held, NotHeld, Obstacle, PortProof
+from readiness.probes.postgres import PgEnding, PgRefusal
 from readiness.probes.redis import AskRedis, Ending, Login, Mode, Nameless, Product, RedisAnswer, RedisInfo
+from readiness.probes.registry import AskRegistry, RegistryTalk, Scheme
+from readiness.probes.registry import Login as RegistryLogin
 from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, control_port
 from readiness.probes.tls import Certificate, TlsFailure, TlsTrouble
 from readiness.secret import SecretRef
@@ -318,7 +322,25 @@ def test_what_is_asked_of_whom() -> None:
     db = ReachesConfigDb()
     (edge,) = db.targets(site)
     assert isinstance(edge, EdgeTarget)
-    assert db.needs(edge) == (DialTcp("excs-1", "cfgdb.acme.example", 5432),)
+    assert isinstance(site.config_db, ConfigDb)
+    dial = DialTcp("excs-1", "cfgdb.acme.example", 5432)
+    assert db.needs(edge) == (Attempt(dial), Attempt(ReadConfigDb.of(site.config_db, ("excs-1",))))
+    oracle = whole(config_db=replace(site.config_db, engine=Engine.ORACLE))
+    (edge,) = db.targets(oracle)
+    assert isinstance(edge, EdgeTarget)
+    assert db.needs(edge) == (dial,), "of another RDBMS a connect decides"
+    registry = ReachesRegistry()
+    edge = registry.targets(site)[0]
+    assert isinstance(edge, EdgeTarget)
+    knock = AskRegistry(
+        asked_from=("excs-1",),
+        url="https://registry.acme.example",
+        username=None,
+        password=None,
+        ca_file=None,
+        images=(),
+    )
+    assert registry.needs(edge) == (Attempt(DialTcp("excs-1", "registry.acme.example", 443)), Attempt(knock))
     redis = ReachesRedis()
     edge = redis.targets(site)[2]
     assert isinstance(edge, EdgeTarget)
@@ -882,6 +904,183 @@ def test_genesys_cloud_is_judged_by_its_path_its_tls_and_its_answer(
         assert "host process path" in judgement.reasoning
 
 
+def session(shown: Certificate | None = None) -> ConfigDbSession:
+    return ConfigDbSession(
+        spoken_from="excs-1",
+        how="SSH forwarding",
+        server_version="15.4",
+        tls_version="TLSv1.3" if shown else "",
+        certificate=shown,
+        account="exec_ro",
+        superuser=False,
+        in_recovery=False,
+        schema="public",
+        tables={},
+        elsewhere=(),
+        inventory=Inventory(
+            servers=None,
+            sip_switches=None,
+            agents=None,
+            virtual_queues=None,
+            unread={},
+        ),
+    )
+
+
+def db(ending: PgEnding, code: str = "", **more: object) -> ConfigDbTalk:
+    refusal = replace(PgRefusal(ending=ending, text="its own words", code=code), **more)  # type: ignore[arg-type]
+    return ConfigDbTalk(spoken_from="excs-1", result=refusal, passed_by={})
+
+
+def talk(shown: Certificate | None = None) -> ConfigDbTalk:
+    return ConfigDbTalk(spoken_from="excs-1", result=session(shown), passed_by={})
+
+
+DB_OPEN = STATES["open"][0]
+DB_SHUT = STATES["filtered"][0]
+DB_NO_PATH = db(PgEnding.PATH, verdict=PathVerdict.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "outcome", "lane", "level", "words"),
+    [
+        (DB_OPEN, talk(), Outcome.MET, None, Level.AUTHENTICATED, "takes a session of exec_ro"),
+        (DB_OPEN, talk(certificate(days=9)), Outcome.WEAK, Lane.TLS, Level.AUTHENTICATED, "ends in 9 days"),
+        (DB_OPEN, None, Outcome.MET, None, Level.TCP, "reaches the Config DB"),
+        (DB_OPEN, unread(), Outcome.MET, None, Level.TCP, "reaches the Config DB"),
+        (DB_OPEN, db(PgEnding.LOGIN_MISSING), Outcome.MET, None, Level.PROTOCOL, "asks for a password"),
+        (DB_OPEN, db(PgEnding.UNSUPPORTED), Outcome.MET, None, Level.PROTOCOL, "does not speak"),
+        (DB_OPEN, db(PgEnding.REFUSED, "28000"), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "pg_hba.conf"),
+        (DB_OPEN, db(PgEnding.REFUSED, "28P01"), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "password"),
+        (DB_OPEN, db(PgEnding.REFUSED, "3D000"), Outcome.MISSED, Lane.CONFIGURATION, Level.PROTOCOL, "no database"),
+        (DB_OPEN, db(PgEnding.REFUSED, "XX000"), Outcome.MISSED, Lane.CONFIGURATION, Level.PROTOCOL, "refuses"),
+        (DB_OPEN, db(PgEnding.REFUSED, "53300"), Outcome.WEAK, None, Level.PROTOCOL, "at the moment"),
+        (DB_OPEN, db(PgEnding.NO_TLS), Outcome.MISSED, Lane.TLS, Level.PROTOCOL, "no TLS"),
+        (DB_OPEN, db(PgEnding.IMPOSTOR), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "does not know"),
+        (DB_OPEN, db(PgEnding.NOT_POSTGRES), Outcome.MISSED, Lane.SERVICE, Level.TCP, "does not speak PostgreSQL"),
+        (DB_OPEN, db(PgEnding.SILENT), Outcome.MISSED, Lane.SERVICE, Level.TCP, "never answers"),
+        (DB_OPEN, db(PgEnding.CLOSED), Outcome.MISSED, Lane.SERVICE, Level.TCP, "closes it"),
+        (
+            DB_OPEN,
+            db(PgEnding.TLS, tls=tls(TlsTrouble.EXPIRED)),
+            Outcome.MISSED,
+            Lane.TLS,
+            Level.PROTOCOL,
+            "fails in TLS",
+        ),
+        (
+            DB_OPEN,
+            db(PgEnding.TLS, tls=tls(TlsTrouble.UNTRUSTED_ISSUER)),
+            Outcome.UNKNOWN,
+            Lane.TLS,
+            Level.PROTOCOL,
+            "fails in TLS",
+        ),
+        (DB_SHUT, DB_NO_PATH, Outcome.MISSED, Lane.FIREWALL, Level.TCP, "nothing answers"),
+        (DB_SHUT, talk(), Outcome.WEAK, Lane.ROUTE, Level.AUTHENTICATED, "at one moment and not at another"),
+        (DB_OPEN, DB_NO_PATH, Outcome.WEAK, Lane.ROUTE, Level.TCP, "at one moment and not at another"),
+        (unread(), DB_NO_PATH, Outcome.MISSED, Lane.FIREWALL, Level.DECLARED, "cannot use the Config DB"),
+        (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED, "could not be determined"),
+    ],
+)
+def test_the_config_db_is_judged_by_its_path_and_by_its_session(
+    seen: TcpPath | Unread,
+    said: ConfigDbTalk | Unread | None,
+    outcome: Outcome,
+    lane: Lane | None,
+    level: Level,
+    words: str,
+) -> None:
+    """What the network does and what PostgreSQL says are kept apart; a password that nobody declared is no fault."""
+    judgement = ReachesConfigDb().judge(db_edge(), seen, said)
+    assert judgement.outcome is outcome
+    if lane is not None:
+        assert judgement.lane is lane
+    assert max(one.level for one in judgement.evidence) is level
+    assert words in judgement.summary
+    if outcome in (Outcome.MISSED, Outcome.WEAK):
+        assert judgement.remedy
+        assert judgement.job
+
+
+def test_a_refusal_by_pg_hba_is_mended_by_a_line_for_this_vm() -> None:
+    """The line names database, account and the VM's own address."""
+    site = whole(
+        config_db=ConfigDb(
+            engine=Engine.POSTGRESQL,
+            endpoint=Endpoint("cfgdb.acme.example", 5432),
+            database="genesys_cfg",
+            user="exec_ro",
+            tls=Tls(),
+        )
+    )
+    edge = ReachesConfigDb().targets(site)[0]
+    assert isinstance(edge, EdgeTarget)
+    remedy = ReachesConfigDb().judge(edge, DB_OPEN, db(PgEnding.REFUSED, "28000")).remedy
+    assert "hostssl  genesys_cfg  exec_ro  10.10.1.11/32  scram-sha-256" in remedy
+
+
+def knocked(door: HttpAnswer | HttpRefusal, scheme: Scheme = Scheme.OTHER) -> RegistryTalk:
+    return RegistryTalk(
+        spoken_from="excs-1",
+        door=door,
+        scheme=scheme,
+        login=RegistryLogin.NONE,
+        login_said="",
+        images={},
+        passed_by={},
+    )
+
+
+REGISTRY_OPEN = path(at(*OPEN), host="registry.acme.example", port=443)
+REGISTRY_SHUT = path(at(*(dialled("refused"),) * 3), host="registry.acme.example", port=443)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "outcome", "lane", "level"),
+    [
+        (REGISTRY_OPEN, knocked(https(401), Scheme.BASIC), Outcome.MET, None, Level.PROTOCOL),
+        (REGISTRY_OPEN, knocked(https(200)), Outcome.MET, None, Level.PROTOCOL),
+        (REGISTRY_OPEN, unread(), Outcome.MET, None, Level.TCP),
+        (REGISTRY_OPEN, knocked(https(404)), Outcome.MISSED, Lane.CONFIGURATION, Level.PROTOCOL),
+        (REGISTRY_OPEN, knocked(https(503)), Outcome.WEAK, Lane.SERVICE, Level.PROTOCOL),
+        (
+            REGISTRY_OPEN,
+            knocked(refusal(RefusalKind.TLS, tls=tls(TlsTrouble.UNTRUSTED_ISSUER))),
+            Outcome.UNKNOWN,
+            Lane.TLS,
+            Level.PROTOCOL,
+        ),
+        (
+            REGISTRY_OPEN,
+            knocked(refusal(RefusalKind.TLS, tls=tls(TlsTrouble.EXPIRED))),
+            Outcome.MISSED,
+            Lane.TLS,
+            Level.PROTOCOL,
+        ),
+        (REGISTRY_OPEN, knocked(refusal(RefusalKind.NOT_HTTP)), Outcome.MISSED, Lane.SERVICE, Level.TCP),
+        (REGISTRY_SHUT, knocked(NO_PATH), Outcome.MISSED, Lane.SERVICE, Level.TCP),
+        (REGISTRY_SHUT, knocked(https(200)), Outcome.WEAK, Lane.ROUTE, Level.PROTOCOL),
+        (unread(), knocked(https(200)), Outcome.MET, None, Level.PROTOCOL),
+        (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED),
+    ],
+)
+def test_the_registry_is_judged_by_its_path_and_by_its_door(
+    seen: TcpPath | Unread, said: RegistryTalk | Unread, outcome: Outcome, lane: Lane | None, level: Level
+) -> None:
+    """What only a registry answers at /v2/ proves the row; another web server does not."""
+    edge = ReachesRegistry().targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    judgement = ReachesRegistry().judge(edge, seen, said)
+    assert judgement.outcome is outcome
+    if lane is not None:
+        assert judgement.lane is lane
+    assert max(one.level for one in judgement.evidence) is level
+    if outcome in (Outcome.MISSED, Outcome.WEAK):
+        assert judgement.remedy
+        assert judgement.job
+
+
 # ---- connections to the VMs themselves ---------------------------------------------------------------------------
 
 
@@ -1178,5 +1377,5 @@ def test_every_row_of_this_module_is_tested_here() -> None:
     }
     assert rows == set(OUTBOUND + INBOUND)
     assert {kind for kind in rows if issubclass(kind, SilentRow)} == set(SILENT)
-    assert {kind for kind in rows if issubclass(kind, SpokenRow)} == {ReachesRedis, ReachesLogging, ReachesGenesysCloud}
+    assert {kind for kind in rows if issubclass(kind, SpokenRow)} == rows - set(SILENT) - set(INBOUND)
     assert PathState.OPEN.lane is Lane.SERVICE

@@ -10,7 +10,7 @@ import pytest
 from readiness_checks.connectivity import ReachesLogging
 from readiness_checks.optional import LoggingRuns
 from readiness_checks.rows import Use
-from readiness_checks.said import said_by_logging
+from readiness_checks.said_http import said_by_logging
 
 from readiness.lab.elasticsearch import Elasticsearch
 from readiness.model import Cause, Judgement, Lane, Level, Outcome, Reason, Status, Unread, status_of
