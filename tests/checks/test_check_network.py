@@ -235,6 +235,27 @@ def proof(path: TcpPath | None, echo: Echo = Echo.UNSAID, *, held: bool = True, 
     )
 
 
+def test_a_machine_that_hides_its_cards_is_no_stranger() -> None:
+    """Without /sys nobody knows whose hardware address answered: that is no proxy ARP."""
+    ours = neighbours("10.0.0.1", A_MAC, "10.0.0.2", ADJACENT_THERE)
+    theirs = neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK)
+    judgement = OneSegment().judge(pair(), ours, replace(theirs, macs=frozenset()))
+    assert judgement.outcome is Outcome.UNKNOWN
+    assert "does not show its own network cards" in judgement.observed
+
+
+def test_a_loopback_address_is_nobodys_name() -> None:
+    """An address that means the asking machine itself is said to be that, not to be unknown there."""
+    peers = {"10.0.0.2": Peer(name="10.0.0.2", neighbours=())}
+    ours = replace(neighbours("10.0.0.1", A_MAC, "10.0.0.2"), peers=peers)
+    judgement = OneSegment().judge(pair(), ours, neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK))
+    assert judgement.outcome is Outcome.UNKNOWN
+    assert "as an address of its own" in judgement.observed
+    nameless = replace(ours, peers={"10.0.0.2": Peer(name="10.0.0.2", neighbours=(), error="not known")})
+    judgement = OneSegment().judge(pair(), nameless, neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK))
+    assert "does not resolve" in judgement.observed
+
+
 def direction(name: str, **changes: object) -> PairTarget:
     of = four(**changes)
     return next(one for one in Interconnect().targets(of) if isinstance(one, PairTarget) and one.name == name)
@@ -405,7 +426,16 @@ def test_a_public_name_need_only_resolve() -> None:
     names = {"login.mypurecloud.de": "52.0.0.1", "api.mypurecloud.de": "52.0.0.2"}
     own = Names(vantage="a", names={name: Name(name=name, addresses=(ip_address(one),)) for name, one in names.items()})
     assert len(NameResolution().needs(target(of, "a"))) == 1
-    assert NameResolution().judge(target(of, "a"), own).outcome is Outcome.MET
+    judgement = NameResolution().judge(target(of, "a"), own)
+    assert judgement.outcome is Outcome.MET
+    assert judgement.observed == "login.mypurecloud.de: resolves; api.mypurecloud.de: resolves"
+    assert {piece.value for piece in judgement.evidence} == {"52.0.0.1", "52.0.0.2"}
+
+
+def test_the_order_of_addresses_is_no_observation() -> None:
+    """A name server hands them out in turn, and a rerun must not call that a change."""
+    turned = named("10.1.0.2 10.1.0.1", "10.1.0.1 10.1.0.2", None)
+    assert turned.observed == named("10.1.0.1 10.1.0.2", "10.1.0.1 10.1.0.2", None).observed
 
 
 def test_each_vm_is_asked_for_the_names_of_its_rows_alone() -> None:
