@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,17 +38,21 @@ STAT = "connectivity.stat-server-primary[exas-1->stat1.acme.example:2060]"
 ANSWERS = first_of(Connects((("exas-1", "stat1.acme.example", "timeout"),)), Machines({}))
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> ReportDocument:
+    return report_of(site_file(tmp_path_factory.mktemp("site")), ANSWERS)
+
+
 @pytest.fixture
-def recorded(tmp_path: Path) -> ReportDocument:
-    return report_of(site_file(tmp_path), ANSWERS)
+def recorded(original: ReportDocument) -> ReportDocument:
+    return deepcopy(original)
 
 
 def again(document: ReportDocument, *settings: str, assume: tuple[str, ...] = ()) -> ReportDocument:
     site = load_declared(document["site"], path=Path("report.json"), settings=[setting(text) for text in settings])
     assumptions = [assumption(text) for text in assume]
     judged = rejudge(document, plan_again(document, site, load_packs()), assumptions=assumptions)
-    as_json.validate(as_json.seal_digest(judged))
-    return judged
+    return as_json.seal_digest(judged)
 
 
 def without_moment(finding: FindingDocument) -> dict[str, object]:
@@ -63,6 +68,7 @@ def test_an_unchanged_record_is_judged_as_it_was(tmp_path: Path, skip: tuple[str
     """Statuses, evidence, verdict, score, coverage and blockers are the same, of partial and broken-off runs too."""
     document = report_of(site_file(tmp_path), ANSWERS, skip=skip, ended=ended)
     judged = again(document)
+    as_json.validate(judged)
     assert [without_moment(f) for f in judged["findings"]] == [without_moment(f) for f in document["findings"]]
     for key in ("verdict", "score", "coverage", "counts", "requirements", "blockers", "earliest_ready", "observations"):
         assert judged[key] == document[key], key  # type: ignore[literal-required]
@@ -114,6 +120,7 @@ def test_a_question_is_found_though_its_files_lie_elsewhere_now(tmp_path: Path) 
 def test_what_was_never_asked_is_not_observed(recorded: ReportDocument) -> None:
     """Another port is another question: unknown, with the question named, and in the report's observations."""
     judged = again(recorded, "sip_servers[0].port=8001")
+    as_json.validate(judged)
     finding = by_id(judged)[SIP.replace(":8000", ":8001")]
     assert finding["status"] == "unknown"
     assert finding["reason"] is not None
@@ -240,6 +247,7 @@ def test_an_assumed_pass_is_stale_from_the_start(recorded: ReportDocument) -> No
 def test_every_status_can_be_assumed_of_a_mandatory_finding(recorded: ReportDocument, status: str) -> None:
     """The document stays valid whatever is assumed."""
     judged = again(recorded, assume=(f"vm.kernel[excs-1]={status}",))
+    as_json.validate(judged)
     assert by_id(judged)["vm.kernel[excs-1]"]["status"] == status
 
 

@@ -68,11 +68,17 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "report"))
 
 
-@pytest.fixture
-def sealed(folder: Path, key: Path) -> Path:
+@pytest.fixture(scope="module")
+def original_seal(original: Path, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(original, tmp_path_factory.mktemp("sealed") / "report"))
     done = call("sign", folder, "--key", key)
     assert done.exit_code == 0, done.output
     return folder
+
+
+@pytest.fixture
+def sealed(original_seal: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original_seal, tmp_path / "sealed"))
 
 
 def openssh_agrees(folder: Path, signers: Path, identity: str) -> bool:
