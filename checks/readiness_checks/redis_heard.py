@@ -221,6 +221,18 @@ def blocked(heard: Heard) -> Judgement:
             reasoning="Without a word from Redis nothing is known of it, neither good nor bad.",
         )
     answer = heard.answer
+    if answer.ending is Ending.LOGIN_MISSING:
+        return Judgement.unknown(
+            f"Redis at {target.name} says nothing without a login, and the site file declares none.",
+            Cause.UNDECLARED,
+            "`redis.password` is not in the site file",
+            enable="Declare `redis.username` and `redis.password` as EXEC will use them, and run the audit again.",
+            observed=answer.text,
+            evidence=(heard.told("PING", answer.text), *trouble),
+            reasoning="A refusal to talk to strangers says nothing about what a client with a login would be told.",
+            lane=Lane.AUTH,
+            owner=Owner.DEPLOYER,
+        )
     return Judgement.blocked(
         by,
         f"Not determined: seen from {answer.vantage}, Redis at {target.name} {answer.words}.",

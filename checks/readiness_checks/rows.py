@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar, Generic, TypeVar
 
 from readiness import (
@@ -224,7 +225,7 @@ class SilentRow(TcpRow):
             f"At {target.peer}, {said} where {self.peer} should be.",
             expected=f"{self.peer} at {target.peer}, which waits for its client to speak",
             observed=f"a greeting: {_printable(path.banner)}",
-            reasoning=f"{self.peer.removeprefix('the ')} does not speak first. "
+            reasoning=f"{self.peer[:1].upper()}{self.peer[1:]} does not speak first. "
             + (
                 f"This greeting is that of {protocol}. "
                 if protocol is not None
@@ -368,8 +369,8 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
             )
         if said.use is Use.UNDECIDED:
             return Judgement.unknown(
-                f"{vm} reaches {peer}, but it {said.words}, and whether that is right is not known.",
-                Cause.UNSUPPORTED,
+                f"{vm} reaches {peer}, but it {said.words}; whether EXEC could use it is not known.",
+                Cause.UNDECLARED,
                 observed,
                 enable=said.remedy,
                 expected=expected,
@@ -377,6 +378,8 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
                 reasoning=reasoning,
                 evidence=evidence,
                 lane=said.lane,
+                owner=Owner.DEPLOYER,
+                job=said.job,
             )
         weak = said.use in (Use.DOUBTFUL, Use.DETOUR)
         conclude = Judgement.weak if weak else Judgement.missed
@@ -407,14 +410,14 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
     def _unasked(self, target: EdgeTarget, unread: Unread) -> Judgement:
         reason = unread.reason
         return Judgement.unknown(
-            f"Whether {target.vm.name} reaches {self.peer} could not be determined: {reason.detail}.",
+            f"Whether {target.vm.name} reaches {self.peer} could not be determined: {reason.detail.rstrip('.?!')}.",
             reason.code,
             reason.detail,
             enable=reason.enable or "Mend what the reason names and run the audit again.",
             by=reason.by,
             expected=self._expected(target),
             observed="neither the connects nor the conversation gave an answer",
-            reasoning="The questions failed on the auditor's side of them, so the row is neither met nor violated.",
+            reasoning="Neither question got an answer, so the row is neither met nor violated as far as is known.",
             evidence=(Evidence(label="No answer", value=reason.detail, level=Level.DECLARED, of=unread),),
         )
 
@@ -462,9 +465,18 @@ def _after(tried: AddressPath) -> str:
 def _source(target: EdgeTarget, path: TcpPath) -> str:
     """The address that a firewall sees, and a warning where the site file declares another."""
     seen, declared = ", ".join(path.sources), target.vm.address
-    if declared is None or not declared[:1].isdigit() or declared in path.sources:
+    known = _literal(declared)
+    sources = [source for source in map(_literal, path.sources) if source is not None]
+    if known is None or known in sources or all(source.version != known.version for source in sources):
         return seen
     return f"{seen}; the site file declares {declared}, so rules made for that one do not match"
+
+
+def _literal(host: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return None
 
 
 def _control(word: str) -> str:

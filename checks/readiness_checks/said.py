@@ -7,7 +7,7 @@ from readiness.probes.config_db import ConfigDbSession, ConfigDbTalk
 from readiness.probes.postgres import PgEnding, PgRefusal
 from readiness.probes.redis import Ending, Login, RedisAnswer
 from readiness.probes.tls import TlsTrouble
-from readiness.site import ConfigDb, EdgeTarget, Redis, Site
+from readiness.site import ConfigDb, EdgeTarget, Redis, Site, Tls
 from readiness_checks.rows import Said, Use, certificate_evidence
 
 
@@ -49,15 +49,27 @@ def _redis_use(site: Site, answer: RedisAnswer) -> tuple[Use, str, Lane]:
             return Use.UNREACHED, answer.words, lane
         case Ending.LOADING:
             return Use.DOUBTFUL, answer.words, lane
-        case Ending.TLS if _untrusted(answer) and isinstance(site.redis, Redis):
-            ca = site.redis.tls.ca_file if site.redis.tls is not None else None
-            return (Use.UNUSABLE if ca is not None else Use.UNDECIDED), answer.words, lane
+        case Ending.LOGIN_MISSING:
+            return Use.USABLE, "answers as Redis and asks for a login; none is declared", lane
+        case Ending.TLS if _untrusted(answer) and _tls(site).ca_file is None:
+            return Use.UNDECIDED, answer.words, lane
+        case Ending.TLS if _demanding(answer) and _tls(site).cert_file is None:
+            return Use.UNDECIDED, f"{answer.words}, and none is declared", lane
         case _:
             return Use.UNUSABLE, answer.words, lane
 
 
 def _untrusted(answer: RedisAnswer) -> bool:
     return answer.tls_failure is not None and answer.tls_failure.trouble is TlsTrouble.UNTRUSTED_ISSUER
+
+
+def _demanding(answer: RedisAnswer) -> bool:
+    return answer.tls_failure is not None and answer.tls_failure.trouble is TlsTrouble.WANTS_CERTIFICATE
+
+
+def _tls(site: Site) -> Tls:
+    """The TLS that the site declares for Redis; without a file of any kind where it declares none."""
+    return site.redis.tls or Tls() if isinstance(site.redis, Redis) else Tls()
 
 
 def _redis_proves(answer: RedisAnswer) -> str:
@@ -68,7 +80,9 @@ def _redis_proves(answer: RedisAnswer) -> str:
             return "PING went through this very VM and was answered; the site file declares no login to try."
         case Ending.NO_NAME | Ending.NO_PATH:
             return "The conversation found no way to the peer."
-        case Ending.LOGIN_MISSING | Ending.LOGIN_REFUSED | Ending.FORBIDDEN:
+        case Ending.LOGIN_MISSING:
+            return "Redis answered through this very VM; with which login EXEC will come, the site file does not say."
+        case Ending.LOGIN_REFUSED | Ending.FORBIDDEN:
             return "The way is open and Redis answers; with the login as declared EXEC could not use it all the same."
         case Ending.TLS:
             return "The handshake went through the VM and was judged by the public roots and the declared CA file."
@@ -95,8 +109,6 @@ def _redis_remedy(target: EdgeTarget, answer: RedisAnswer) -> tuple[str, str]:
             return f"Renew the certificate of Redis at {at}.", f"Renew the certificate of Redis at {at}"
         case Ending.ANSWERED:
             return "", ""
-        case Ending.LOGIN_MISSING:
-            return "Declare `redis.username` and `redis.password` as EXEC will use them.", f"Declare the login of {at}"
         case Ending.LOGIN_REFUSED | Ending.FORBIDDEN:
             user = answer.username or "default"
             return (
@@ -109,10 +121,23 @@ def _redis_remedy(target: EdgeTarget, answer: RedisAnswer) -> tuple[str, str]:
                 "Agree on TLS with those who run Redis, and set or remove `redis.tls` in the site file accordingly.",
                 f"Agree on TLS for Redis at {at}",
             )
+        case Ending.TLS if _untrusted(answer) and (ca := _tls(target.site).ca_file) is not None:
+            return (
+                f"{ca.name} is not the authority that issued it: name the right one as `redis.tls.ca_file` in the site"
+                " file, or have Redis show a certificate of this one. Who issued it:\n\n"
+                f"    openssl s_client -connect {at} -showcerts </dev/null | grep -E ' s:| i:'",
+                f"Bring the certificate of Redis at {at} and the declared CA together",
+            )
         case Ending.TLS if _untrusted(answer):
             return (
                 "Name the certificate of the CA that issued it as `redis.tls.ca_file` in the site file.",
                 f"Provide the CA of Redis at {at}",
+            )
+        case Ending.TLS if _demanding(answer):
+            return (
+                "Have a client certificate issued that Redis accepts, and declare it as `redis.tls.cert_file` and"
+                " `redis.tls.key_file` in the site file; or have Redis do without (tls-auth-clients no).",
+                f"Provide a client certificate for Redis at {at}",
             )
         case Ending.TLS:
             return (

@@ -211,7 +211,8 @@ def said_by_registry(target: EdgeTarget, talk: RegistryTalk) -> Said:
     if isinstance(door, HttpRefusal):
         return _registry_refusing(target, talk, door)
     known = talk.is_registry
-    use = Use.USABLE if known else Use.DOUBTFUL if door.status >= 500 else Use.UNUSABLE
+    unwell = door.status >= 500 or door.status == 429 or 300 <= door.status < 400
+    use = Use.USABLE if known else Use.DOUBTFUL if unwell else Use.UNUSABLE
     words = "answers as a registry" if known else f"answers in HTTP with status {door.status}, not as a registry does"
     return Said(
         use=use,

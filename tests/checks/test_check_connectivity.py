@@ -704,7 +704,7 @@ SHUT_TOO = answer(Ending.NO_PATH, verdict=PathVerdict.REFUSED, text="Connection 
         (REDIS_OPEN, answer(login=Login.UNDECLARED), Outcome.MET, None, Level.PROTOCOL, "answers PING"),
         (REDIS_OPEN, unread(), Outcome.MET, None, Level.TCP, "reaches Redis"),
         (REDIS_OPEN, answer(Ending.LOGIN_REFUSED), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "login"),
-        (REDIS_OPEN, answer(Ending.LOGIN_MISSING), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "login"),
+        (REDIS_OPEN, answer(Ending.LOGIN_MISSING), Outcome.MET, None, Level.PROTOCOL, "none is declared"),
         (REDIS_OPEN, answer(Ending.FORBIDDEN), Outcome.MISSED, Lane.AUTH, Level.PROTOCOL, "PING"),
         (REDIS_OPEN, answer(Ending.NOT_REDIS, protocol="HTTP"), Outcome.MISSED, Lane.SERVICE, Level.TCP, "HTTP"),
         (REDIS_OPEN, answer(Ending.SILENT), Outcome.MISSED, Lane.SERVICE, Level.TCP, "never answers"),
@@ -773,6 +773,46 @@ def test_an_untrusted_issuer_fails_where_the_site_names_a_ca() -> None:
     declared = replace(REDIS, tls=Tls(ca_file=Path("acme-ca.pem")))
     said = answer(Ending.TLS, tls_failure=tls(TlsTrouble.UNTRUSTED_ISSUER))
     assert ReachesRedis().judge(redis_edge(whole(redis=declared)), REDIS_OPEN, said).outcome is Outcome.MISSED
+
+
+def test_a_client_certificate_that_nobody_declared_is_no_fault_of_redis() -> None:
+    """Which certificate EXEC will show, the site file does not say; one that is declared and refused fails."""
+    said = answer(Ending.TLS, tls_failure=TlsFailure(trouble=TlsTrouble.WANTS_CERTIFICATE, text="certificate required"))
+    undeclared = replace(REDIS, tls=Tls(ca_file=Path("acme-ca.pem")))
+    judgement = ReachesRedis().judge(redis_edge(whole(redis=undeclared)), REDIS_OPEN, said)
+    assert judgement.outcome is Outcome.UNKNOWN
+    assert judgement.reason is not None
+    assert (judgement.reason.code, judgement.owner) == (Cause.UNDECLARED, Owner.DEPLOYER)
+    assert "redis.tls.cert_file" in judgement.remedy
+    declared = replace(REDIS, tls=Tls(ca_file=Path("acme-ca.pem"), cert_file=Path("a.pem"), key_file=Path("a.key")))
+    assert ReachesRedis().judge(redis_edge(whole(redis=declared)), REDIS_OPEN, said).outcome is Outcome.MISSED
+
+
+def test_a_declared_authority_that_is_not_the_issuer_is_named() -> None:
+    """Whoever declared a CA file is not told to declare one."""
+    declared = replace(REDIS, tls=Tls(ca_file=Path("/etc/readiness/acme-ca.pem")))
+    said = answer(Ending.TLS, tls_failure=tls(TlsTrouble.UNTRUSTED_ISSUER))
+    judgement = ReachesRedis().judge(redis_edge(whole(redis=declared)), REDIS_OPEN, said)
+    assert judgement.remedy.startswith("acme-ca.pem is not the authority that issued it")
+
+
+@pytest.mark.parametrize(
+    ("source", "warned"), [("10.10.1.11", False), ("10.99.1.11", True), ("fd00::11", False), ("", False)]
+)
+def test_a_source_is_compared_with_the_declared_address_of_its_family(source: str, warned: bool) -> None:
+    """What leaves for an IPv6 peer has no IPv4 address, whatever the site file declares for the VM."""
+    found = path(at(*(replace(dialled("open"), source=source),) * 3))
+    said = " ".join(piece.value for piece in ReachesConfigDb().judge(db_edge(), found, unread()).evidence)
+    assert ("the site file declares 10.10.1.11" in said) is warned
+
+
+@pytest.mark.parametrize("status", [429, 301, 503])
+def test_a_registry_that_is_busy_or_moved_breaks_no_rule(status: int) -> None:
+    """Overload, a fault of its own or a redirect is no proof that no registry is there."""
+    edge = ReachesRegistry().targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    judgement = ReachesRegistry().judge(edge, REGISTRY_OPEN, knocked(https(status)))
+    assert judgement.outcome is Outcome.WEAK
 
 
 def test_a_sentinel_is_not_the_database() -> None:

@@ -659,6 +659,18 @@ def test_backups_show_in_the_api_or_not_at_all(facts: tuple[object, ...], outcom
         assert "append-only file: on" in judgement.observed
 
 
+def test_a_login_that_nobody_declared_is_asked_for() -> None:
+    """Redis is there and asks who comes: what is missing is a line of the site file, not a path."""
+    asking = replace(
+        ANSWER, ending=Ending.LOGIN_MISSING, text="NOAUTH Authentication required.", login=Login.UNDECLARED, info=None
+    )
+    for check in SAID:
+        judgement = judged(check, asking)
+        assert judgement.reason is not None
+        assert (judgement.outcome, judgement.reason.code) == (Outcome.UNKNOWN, Cause.UNDECLARED)
+        assert "redis.password" in judgement.remedy
+
+
 def test_what_moves_by_itself_is_evidence_and_no_observation() -> None:
     """Keys, connections, times and counts differ from run to run: two runs of one database observe the same."""
     later = info(
