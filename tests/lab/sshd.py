@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,7 +227,8 @@ class SshdLab:
     def cut(self, server: Sshd) -> None:
         """End all its connections at once."""
         for process in self._descendants(server)[1:]:
-            os.kill(process, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it went with its parent
+                os.kill(process, signal.SIGKILL)
 
     def _descendants(self, server: Sshd) -> list[int]:
         """Its process and all that come of it."""

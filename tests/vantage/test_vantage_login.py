@@ -68,12 +68,11 @@ class TestKeys:
             for stream in streams:
                 await stream.close()
 
-    async def test_a_wrong_key(self, opened: Open, plain: Sshd, tmp_path: Path) -> None:
+    async def test_a_wrong_key(self, opened: Open, lab: SshdLab, tmp_path: Path) -> None:
         """A key that the account does not take is `auth`, shown once, with the same reason for all who ask."""
-        key = make_key(tmp_path / "other")
-        before = plain.said("Connection from")
-        async with opened(plain.access(identity_file=key)) as vantages:
-            host = vantages[plain.name]
+        key, server = make_key(tmp_path / "other"), lab.start("wrong-key")
+        async with opened(server.access(identity_file=key)) as vantages:
+            host = vantages[server.name]
             failures = await asyncio.gather(
                 host.connect(), host.run("echo", limit=5), host.resolve("localhost"), return_exceptions=True
             )
@@ -84,7 +83,7 @@ class TestKeys:
         assert reason.code is Cause.AUTH
         assert str(key) in reason.detail
         assert "authorized_keys" in reason.enable
-        assert plain.said("Connection from") - before == 1
+        assert server.said("Connection from") == 1
 
     async def test_a_key_with_a_passphrase(self, opened: Open, lab: SshdLab) -> None:
         """A locked key opens with its passphrase; a wrong or missing one says what to do and shows none."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,14 +16,15 @@ import pytest
 import trustme
 
 from readiness.model import Cause, ProbeError
-from readiness.vantage import AUDITOR, Dial, PathClosed, PathVerdict, Stream, Vantage
+from readiness.vantage import AUDITOR, Dial, Limits, PathClosed, PathVerdict, Stream, Vantage
 from tests.lab.sshd import LOOPBACK, Sshd, SshdLab, black_hole, free_port
-from tests.vantage.conftest import LIMITS, Open
+from tests.vantage.conftest import Open
 
 pytestmark = pytest.mark.server
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
+USUAL = "/usr/bin:/bin:/usr/local/bin"
 TOOLS = {
     "python": ("python3",),
     "perl": ("perl",),
@@ -37,7 +38,7 @@ def tools_only(folder: Path, *tools: str) -> Path:
     """A folder for PATH that holds some tools and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     for tool in tools:
-        found = shutil.which(tool, path="/usr/bin:/bin:/usr/local/bin")
+        found = shutil.which(tool, path=USUAL)
         if found is None:
             pytest.skip(f"needs {tool}")
         (folder / tool).symlink_to(Path(found).resolve())
@@ -50,11 +51,25 @@ def forbidding(lab: SshdLab) -> Sshd:
     return lab.start("forbidding", "AllowTcpForwarding no")
 
 
-@pytest.fixture(scope="session", params=TOOLS)
-def relaying(lab: SshdLab, request: pytest.FixtureRequest) -> Sshd:
-    """An sshd that forwards nothing, on a machine with one tool that can relay."""
-    path = tools_only(lab.folder / f"tools-{request.param}", *TOOLS[request.param])
-    return lab.start(f"relay-{request.param}", "DisableForwarding yes", environment={"PATH": str(path)})
+@pytest.fixture(scope="session")
+def relaying(lab: SshdLab) -> dict[str, Sshd]:
+    """For each tool that this machine has, an sshd that forwards nothing on a machine with that tool alone."""
+    servers = {}
+    for name, tools in TOOLS.items():
+        if all(shutil.which(tool, path=USUAL) for tool in tools):
+            path = tools_only(lab.folder / f"tools-{name}", *tools)
+            servers[name] = lab.start(f"relay-{name}", "DisableForwarding yes", environment={"PATH": str(path)})
+    return servers
+
+
+Question = Callable[[str, Vantage], Awaitable[None]]
+
+
+async def of_each(opened: Open, servers: dict[str, Sshd], question: Question) -> None:
+    """Ask the machine of every tool the same, all at once."""
+    async with opened(*(server.access() for server in servers.values())) as vantages, asyncio.TaskGroup() as group:
+        for tool, server in servers.items():
+            group.create_task(question(tool, vantages[server.name]))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["forwarding", "relay", "local"])
@@ -108,14 +123,17 @@ class TestStreams:
             assert await both_ways(stream, 10 << 20)
             await stream.close()
 
-    async def test_each_tool_relays(self, opened: Open, relaying: Sshd) -> None:
+    async def test_each_tool_relays(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """Where forwarding is forbidden, each tool carries five MiB both ways, and the stream says which one did."""
-        tool = relaying.name.removeprefix("relay-")
-        async with peer(echo) as port, opened(relaying.access()) as vantages:
-            stream = await vantages[relaying.name].stream(LOOPBACK, port, limit=5)
-            assert stream.how.startswith(f"exec relay ({tool}")
-            assert await both_ways(stream, 5 << 20)
-            await stream.close()
+        async with peer(echo) as port:
+
+            async def question(tool: str, host: Vantage) -> None:
+                stream = await host.stream(LOOPBACK, port, limit=5)
+                assert stream.how.startswith(f"exec relay ({tool}")
+                assert await both_ways(stream, 5 << 20)
+                await stream.close()
+
+            await of_each(opened, relaying, question)
 
     async def test_one_direction_closed(self, carried: Vantage) -> None:
         """Closing our direction reaches the peer, whose last words still arrive, then its end."""
@@ -127,17 +145,19 @@ class TestStreams:
                 assert await stream.reader.read() == b"hello farewell"
             await stream.close()
 
-    async def test_half_close_by_tool(self, opened: Open, relaying: Sshd) -> None:
+    async def test_half_close_by_tool(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """Every tool but bash passes the end of one direction on."""
-        if relaying.name == "relay-bash":
-            pytest.skip("bash cannot close one direction of a connection")
-        async with peer(echo) as port, opened(relaying.access()) as vantages:
-            stream = await vantages[relaying.name].stream(LOOPBACK, port, limit=5)
-            stream.writer.write(b"hello ")
-            stream.writer.write_eof()
-            async with asyncio.timeout(5):
-                assert await stream.reader.read() == b"hello farewell"
-            await stream.close()
+        async with peer(echo) as port:
+
+            async def question(tool: str, host: Vantage) -> None:
+                stream = await host.stream(LOOPBACK, port, limit=5)
+                stream.writer.write(b"hello ")
+                stream.writer.write_eof()
+                async with asyncio.timeout(5):
+                    assert (await stream.reader.read() == b"hello farewell") is (tool != "bash")
+                await stream.close()
+
+            await of_each(opened, relaying, question)
 
     async def test_the_peer_hangs_up(self, carried: Vantage) -> None:
         """A peer that speaks and closes is read to its end."""
@@ -152,18 +172,22 @@ class TestStreams:
                 assert await stream.reader.read() == b"all I have to say"
             await stream.close()
 
-    async def test_the_peer_hangs_up_by_tool(self, opened: Open, relaying: Sshd) -> None:
+    async def test_the_peer_hangs_up_by_tool(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """Every tool passes the peer's end on while we could still speak."""
 
         async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"all I have to say")
             writer.close()
 
-        async with peer(speak) as port, opened(relaying.access()) as vantages:
-            stream = await vantages[relaying.name].stream(LOOPBACK, port, limit=5)
-            async with asyncio.timeout(5):
-                assert await stream.reader.read() == b"all I have to say"
-            await stream.close()
+        async with peer(speak) as port:
+
+            async def question(tool: str, host: Vantage) -> None:
+                stream = await host.stream(LOOPBACK, port, limit=5)
+                async with asyncio.timeout(5):
+                    assert await stream.reader.read() == b"all I have to say"
+                await stream.close()
+
+            await of_each(opened, relaying, question)
 
     async def test_closing_reaches_the_peer(self, carried: Vantage) -> None:
         """What was written before a stream is closed arrives, and the peer's connection ends with it."""
@@ -181,20 +205,23 @@ class TestStreams:
             async with asyncio.timeout(5):
                 assert await heard.get() == b"QUIT"
 
-    async def test_closing_by_tool(self, opened: Open, relaying: Sshd) -> None:
+    async def test_closing_by_tool(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """No tool keeps a peer's connection open once the stream is closed."""
-        ended = asyncio.Event()
+        ended: asyncio.Queue[None] = asyncio.Queue()
 
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
-            ended.set()
+            ended.put_nowait(None)
             writer.close()
 
-        async with peer(listen) as port, opened(relaying.access()) as vantages:
-            stream = await vantages[relaying.name].stream(LOOPBACK, port, limit=5)
-            await stream.close()
-            async with asyncio.timeout(8):
-                await ended.wait()
+        async with peer(listen) as port:
+
+            async def question(tool: str, host: Vantage) -> None:
+                await (await host.stream(LOOPBACK, port, limit=5)).close()
+                async with asyncio.timeout(8):
+                    await ended.get()
+
+            await of_each(opened, relaying, question)
 
     async def test_tls_under_the_real_name(self, carried: Vantage, tmp_path: Path) -> None:
         """TLS is spoken end to end and verified for the name that was asked for, also after plain words."""
@@ -259,29 +286,36 @@ class TestClosedPaths:
             await carried.stream(LOOPBACK, free_port(), limit=3)
         assert (caught.value.verdict, "refused" in caught.value.text) == (PathVerdict.REFUSED, True)
 
-    async def test_refused_by_tool(self, opened: Open, relaying: Sshd) -> None:
+    async def test_refused_by_tool(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """Every tool tells a refusal."""
-        async with opened(relaying.access()) as vantages:
+        port = free_port()
+
+        async def question(tool: str, host: Vantage) -> None:
             with pytest.raises(PathClosed) as caught:
-                await vantages[relaying.name].stream(LOOPBACK, free_port(), limit=3)
-        assert (caught.value.verdict, "refused" in caught.value.text) == (PathVerdict.REFUSED, True)
+                await host.stream(LOOPBACK, port, limit=3)
+            assert (caught.value.verdict, "refused" in caught.value.text) == (PathVerdict.REFUSED, True)
+
+        await of_each(opened, relaying, question)
 
     async def test_filtered(self, carried: Vantage) -> None:
         """A port that never answers is a time-out, in the limit that was given."""
         with black_hole() as port:
             begun = time.monotonic()
             with pytest.raises(PathClosed) as caught:
-                await carried.stream(LOOPBACK, port, limit=1)
-            assert 0.9 < time.monotonic() - begun < 3
+                await carried.stream(LOOPBACK, port, limit=0.5)
+            assert 0.4 < time.monotonic() - begun < 3
         assert caught.value.verdict is PathVerdict.TIMEOUT
 
-    async def test_filtered_by_tool(self, opened: Open, relaying: Sshd) -> None:
+    async def test_filtered_by_tool(self, opened: Open, relaying: dict[str, Sshd]) -> None:
         """Every tool tells a time-out."""
         with black_hole() as port:
-            async with opened(relaying.access()) as vantages:
+
+            async def question(tool: str, host: Vantage) -> None:
                 with pytest.raises(PathClosed) as caught:
-                    await vantages[relaying.name].stream(LOOPBACK, port, limit=1)
-        assert caught.value.verdict is PathVerdict.TIMEOUT
+                    await host.stream(LOOPBACK, port, limit=1)
+                assert caught.value.verdict is PathVerdict.TIMEOUT
+
+            await of_each(opened, relaying, question)
 
     async def test_a_name_that_does_not_resolve(self, carried: Vantage) -> None:
         """A name that the machine's resolver does not know is neither open nor closed: it has no verdict."""
@@ -312,7 +346,7 @@ class TestClosedPaths:
     async def test_a_frozen_machine_proves_nothing(self, opened: Open, lab: SshdLab) -> None:
         """Silence while the machine itself has stopped answering is no evidence against the peer."""
         server = lab.start("freezes")
-        async with opened(server.access()) as vantages:
+        async with opened(server.access(), limits=Limits(ssh=3, connect=0.5)) as vantages:
             host = vantages[server.name]
             stream = await host.stream(LOOPBACK, server.port, limit=3)
             await stream.close()
@@ -378,7 +412,7 @@ class TestDials:
         with black_hole() as port:
             async with opened(plain.access()) as vantages:
                 host = vantages[plain.name]
-                slow = asyncio.create_task(host.dial(Dial(address=LOOPBACK, port=port, attempts=1, limit=1.5)))
+                slow = asyncio.create_task(host.dial(Dial(address=LOOPBACK, port=port, attempts=1, limit=1)))
                 quick = await host.dial(Dial(address=LOOPBACK, port=plain.port, attempts=1, linger=0))
                 assert not slow.done()
                 assert quick[0].verdict is PathVerdict.OPEN
@@ -420,7 +454,7 @@ class TestDials:
         )
         async with opened(server.access(), exec_allowed=exec_allowed) as vantages:
             with pytest.raises(ProbeError) as caught:
-                await vantages[server.name].dial(Dial(address=LOOPBACK, port=server.port))
+                await vantages[server.name].dial(Dial(address=LOOPBACK, port=server.port, spacing=0.05))
         assert word in caught.value.reason.enable
         assert "AllowTcpForwarding" in caught.value.reason.enable
 
@@ -467,7 +501,7 @@ class TestNames:
         )
         (path / "getent").chmod(0o755)
         server = lab.start("slow-names", environment={"PATH": str(path)})
-        limits = type(LIMITS)(ssh=3, conversation=1.0)
+        limits = Limits(ssh=3, conversation=1.0)
         async with opened(server.access(), limits=limits) as vantages:
             host = vantages[server.name]
             begun = time.monotonic()
