@@ -188,18 +188,13 @@ class _Scan:
         )
 
     async def _offered(self, route: Route, tunnel: asyncssh.SSHClientConnection | None) -> list[asyncssh.SSHKey]:
-        """One key of each kind that the server has, asked one after the other."""
-        found: list[asyncssh.SSHKey] = []
-        trouble: ProbeError | None = None
-        for kinds in _KINDS:
-            try:
-                found.append(await self.door.host_key(route, kinds, tunnel))
-            except ProbeError as problem:
-                trouble = problem
-                if problem.reason.code is not Cause.UNSUPPORTED:
-                    break
-        if not found and trouble is not None:
-            raise trouble
+        """One key of each kind that the server has."""
+        looks = [self.door.host_key(route, kinds, tunnel) for kinds in _KINDS]
+        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        found = [outcome for outcome in outcomes if isinstance(outcome, asyncssh.SSHKey)]
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and (not found or not isinstance(outcome, ProbeError)):
+                raise outcome
         return found
 
     async def _certified(self, route: Route, account: Account) -> bool:
