@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
 from ipaddress import ip_interface
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readiness.host_script import compose, split
 from readiness.model import Cause, ProbeError
 from readiness.probe import HostProbe
 from readiness.probes.linux import (
@@ -27,6 +33,8 @@ from readiness.probes.linux import (
     ReadSystem,
 )
 from readiness.probes.linux.system import numbers
+from readiness.vantage.listener import Holder
+from readiness.vantage.listener import script as listening
 from tests.lab.recorded import every, read
 
 GIB = 1 << 30
@@ -264,6 +272,44 @@ def test_the_audits_own_listener_holds_no_port() -> None:
     theirs = 'LISTEN 0 5 0.0.0.0:3640 0.0.0.0:* users:(("readiness-porter",pid=4242,fd=3))'
     assert ReadListeners("vm").understand(f"=== ss\n{ours}\n--- 0\n", 0).on(3640) == ()
     assert len(ReadListeners("vm").understand(f"=== ss\n{theirs}\n--- 0\n", 0).on(3640)) == 1
+
+
+def test_the_audits_own_listener_is_known_by_its_command_too() -> None:
+    """ncat and socat keep their names; what they were told to run gives them away."""
+    ncat = 'LISTEN 0 10 127.0.0.1:3640 0.0.0.0:* users:(("ncat",pid=31927,fd=3))'
+    shown = f"=== ss\n{ncat}\n\n--- 0\n=== ours\n/proc/31927/cmdline\n/proc/40000/cmdline\n\n--- 0\n"
+    assert ReadListeners("vm").understand(shown, 0).on(3640) == ()
+    others = shown.replace("/proc/31927/cmdline\n", "")
+    assert [one.process for one in ReadListeners("vm").understand(others, 0).on(3640)] == ["ncat"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("holder", [Holder.PYTHON, Holder.PERL, Holder.NCAT, Holder.SOCAT])
+def test_no_tool_of_the_audits_listener_is_taken_for_another(holder: Holder) -> None:
+    """Each tool that can hold a port is held by this machine and left out of what listens on it."""
+    if shutil.which("ss") is None or shutil.which({Holder.PYTHON: "python3"}.get(holder, holder.value)) is None:
+        pytest.skip(f"needs ss and {holder.value}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    text = listening("127.0.0.1", port, nonce="n0nce123", token="t0ken123", seconds=15, holder=holder)
+    with subprocess.Popen(
+        ["sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(text.encode())
+            process.stdin.close()
+            assert any(b"held" in line for line in process.stdout), "the port was not held"
+            script = compose([ReadListeners("vm")], token="0123456789abcdef")
+            done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=False, timeout=20)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    response = split(done.stdout, "0123456789abcdef")["listeners"]
+    assert isinstance(response, str)
+    assert f":{port}" in response
+    assert ReadListeners("vm").parse(response).on(port) == ()
 
 
 @pytest.mark.parametrize(

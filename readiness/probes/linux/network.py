@@ -142,14 +142,17 @@ class Listeners:
 class ReadListeners(HostProbe[Listeners]):
     """Ask ss(8) for the listening TCP sockets; root is told whose they are. Without ss, proc_net_tcp(5).
 
-    The audit's own listener, which another question may be holding a port with, is left out.
+    The audit's own listener, which another question may be holding a port with, is left out: by the name of its
+    process, or by its command line where a tool keeps its own name.
     """
 
     method: ClassVar[str] = "ss -ltnp"
     section: ClassVar[str] = "listeners"
     privileged: ClassVar[bool] = True
     script: ClassVar[str] = """
-if ! ask ss ss -l -t -n -p; then
+if ask ss ss -l -t -n -p; then
+  ask ours grep -l -s -e READINESS_NONCE -e 'eval .answer_text' /proc/[0-9]*/cmdline
+else
   for table in /proc/net/tcp /proc/net/tcp6; do
     [ -r "$table" ] || continue
     echo "=== $table"
@@ -165,7 +168,10 @@ fi
         found = parts(output)
         shown = found.get("ss")
         if shown is not None and shown.answered:
-            return Listeners(tuple(_from_ss(shown.text)))
+            ours = re.findall(
+                r"^/proc/(\d{1,10})/cmdline$", found["ours"].text if "ours" in found else "", re.MULTILINE
+            )
+            return Listeners(tuple(_from_ss(shown.text, frozenset(map(int, ours)))))
         tables = [found[name].text for name in ("/proc/net/tcp", "/proc/net/tcp6") if name in found]
         if not tables:
             raise ProbeError(
@@ -176,13 +182,13 @@ fi
         return Listeners(tuple(listener for table in tables for listener in _from_table(table)))
 
 
-def _from_ss(text: str) -> Iterator[Listener]:
+def _from_ss(text: str, ours: frozenset[int]) -> Iterator[Listener]:
     for line in text.splitlines():
         row = re.match(r"LISTEN\s+\d+\s+\d+\s+(\S+):(\d{1,5})\s+\S+(.*)", line)
         if not row:
             continue
         holder = re.search(r'\(\("(.*?)",pid=(\d{1,10})', row[3])
-        if holder and holder[1] == PROCESS:
+        if holder and (holder[1] == PROCESS or int(holder[2]) in ours):
             continue
         yield Listener(
             address=row[1].strip("[]"),
