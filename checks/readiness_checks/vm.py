@@ -157,9 +157,7 @@ class _Count:
     @property
     def evidence(self) -> Evidence:
         names = ", ".join(vm.name for vm in self.vms) or "none"
-        return Evidence(
-            label=f"{self.role.label} VMs", value=names, level=Level.DECLARED, vantage="site file", method="declared"
-        )
+        return Evidence(label=f"{self.role.label} VMs", value=names, level=Level.DECLARED)
 
     def doubts(self, site: Site) -> list[str]:
         """What the page leaves open about this number, where it is not too small."""
@@ -567,16 +565,15 @@ class PortFree(Check[VmTarget, Listeners]):
         port, label = target.vm.port, target.vm.role.label
         assert port is not None
         holders = listeners.on(port)
-        names = sorted({f"{one.process} (pid {one.pid})" for one in holders if one.process})
-        who = ", ".join(names) or "a process of another user, whose name only root is told"
+        hidden = "a process of another user, whose name only root is told"
+        named = ", ".join(sorted({one.process for one in holders if one.process})) or hidden
+        who = ", ".join(sorted({f"{one.process} (pid {one.pid})" for one in holders if one.process})) or hidden
         sockets = ", ".join(sorted({f"{one.address} port {port}" for one in holders}))
-        observed = (
-            f"{sockets}, held by {who}" if holders else f"{len(listeners.listeners)} listeners, none of them there"
-        )
+        seen = f"{sockets}, held by {who}" if holders else f"{len(listeners.listeners)} listeners, none of them there"
         compared = Comparison(
             expected=f"nothing listens on port {port}",
-            observed=observed,
-            evidence=(Evidence(label=f"Port {port}", value=observed, level=Level.AUTHENTICATED, of=listeners),),
+            observed=f"{sockets}, held by {named}" if holders else f"nothing listens on port {port}",
+            evidence=(Evidence(label=f"Port {port}", value=seen, level=Level.AUTHENTICATED, of=listeners),),
         )
         if not holders:
             return compared.met(

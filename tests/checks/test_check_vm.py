@@ -130,6 +130,9 @@ def test_roles_are_counted_as_the_revision_asks(
     judged = RolesPlanned().judge(target)
     assert judged.outcome is outcome
     assert says in f"{judged.summary} {judged.observed}"
+    assert all(piece.vantage is None for piece in judged.evidence), (
+        "a vantage is a machine: the engine names the auditor"
+    )
     demand_actionable(judged)
 
 
@@ -637,6 +640,18 @@ def test_a_port_is_free_where_nothing_listens_on_it(listeners: Listeners, outcom
     assert says in judged.summary
     assert status_of(MISSED, PortFree.requirement.obligation) is Status.WARN
     demand_actionable(judged)
+
+
+def test_what_else_listens_is_no_observation() -> None:
+    """Another listener elsewhere, or the same program under another pid, is no change of this port."""
+    free = [PortFree().judge(one(), Listeners((Listener(address="0.0.0.0", port=p),) * p)) for p in (22, 25)]
+    taken = [
+        PortFree().judge(one(), Listeners((Listener(address="0.0.0.0", port=3640, process="nginx", pid=pid),)))
+        for pid in (42, 43)
+    ]
+    for first, second in (free, taken):
+        assert first.observed == second.observed
+        assert first.evidence != second.evidence
 
 
 def test_a_component_without_a_port_is_skipped() -> None:
