@@ -29,6 +29,12 @@ def label(host: str, port: int, *, alias: str | None = None) -> str:
     return host.lower() if port == PORT else f"[{host.lower()}]:{port}"
 
 
+def algorithms(*kinds: str) -> tuple[str, ...]:
+    """What to ask a server for, so that it shows a key of these kinds where it has one, else any other."""
+    first = (name for kind in kinds for name in _BY_TYPE.get(kind, (kind,)))
+    return tuple(dict.fromkeys((*first, *_ALGORITHMS)))
+
+
 def fingerprint(key: asyncssh.SSHKey) -> str:
     """``SHA256:...``, as ``ssh-keygen -l`` prints it."""
     return key.get_fingerprint()
@@ -56,9 +62,7 @@ class Known:
     def algorithms(self) -> tuple[str, ...]:
         """What to ask the server for: first what it is known by, then the rest, so that a change shows as one."""
         certified = tuple(f"{name}-cert-v01@openssh.com" for name in _ALGORITHMS) if self.authorities else ()
-        types = [key.get_algorithm() for key in self.trusted]
-        known = tuple(name for kind in types for name in _BY_TYPE.get(kind, (kind,)))
-        return tuple(dict.fromkeys((*certified, *known, *_ALGORITHMS)))
+        return (*certified, *algorithms(*(key.get_algorithm() for key in self.trusted)))
 
 
 @dataclass(frozen=True)
