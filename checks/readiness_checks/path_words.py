@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from readiness.probes.tcp import AddressPath, Icmp, PathState, PathVerdict, TcpPath
-from readiness.site import EdgeTarget
+from readiness.site import Endpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,26 @@ class Words:
     remedy: str
 
 
+class Caller(Protocol):
+    """The machine that connects; ``address`` as declared, if it is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> str | None: ...
+
+
+class Edge(Protocol):
+    """Who connects, and where to."""
+
+    @property
+    def vm(self) -> Caller: ...
+
+    @property
+    def peer(self) -> Endpoint: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A path and those at its ends.
@@ -28,7 +49,7 @@ class Subject:
     shows who listens.
     """
 
-    target: EdgeTarget
+    target: Edge
     peer: str
     look: str
     path: TcpPath
