@@ -220,7 +220,7 @@ class Lab:
             )
             found[host.name] = await running.enter_async_context(ssh)
             machines.append(machine)
-            self.network.serve(Endpoint(host.address, 22), ssh.endpoint)
+            self.network.serve(Endpoint(host.address, ssh.endpoint.port), ssh.endpoint)
         for machine in machines:
             machine.install()
         self._machines = tuple(machines)
