@@ -20,13 +20,25 @@ from readiness import (
     Status,
     Target,
     TargetKind,
-    Unbuilt,
     Unread,
 )
 from readiness.probes.docker import Docker, ReadDocker
-from readiness.probes.linux import Family, Pip, Python, Pythons, ReadPythons, ReadSystem, System
+from readiness.probes.linux import (
+    Family,
+    Identity,
+    Pip,
+    Python,
+    Pythons,
+    ReadIdentity,
+    ReadPythons,
+    ReadSystem,
+    System,
+)
+from readiness.probes.ssh import ExchangeKeys, SshServer
+from readiness.probes.tcp import DialTcp, TcpPath
 from readiness.site import Absent, Bootstrap, Endpoint, Site
 from readiness_checks.machine import NO_ANSWER, Comparison, amazon, commands, family, judge_engine, place
+from readiness_checks.ssh_words import SshSeen, SshTarget
 
 SECTION = "Bootstrap Virtual Machine"
 VALID_FOR = timedelta(days=14)
@@ -327,19 +339,27 @@ def _install_pip(pythons: Pythons, system: System | Unread) -> tuple[str, ...]:
             return ("python3 -m ensurepip --upgrade",)
 
 
-class SshToVms(Unbuilt):
+class SshToVms(Check[SshTarget, TcpPath | Unread, SshServer | Unread, Identity | Unread]):
     requirement = Requirement(
         id="bootstrap.ssh",
         section=SECTION,
         text="The bootstrap VM reaches every EXEC VM by SSH.",
         proof=(
-            "Through the bootstrap VM, each VM's SSH port must show its banner and the very host key that the auditor"
-            " has pinned for it. That the deployer's own key is let in, a person attests."
+            "Through the bootstrap VM, each VM's SSH server must say its version and prove, in an exchange of keys,"
+            " that it holds the very host key by which the VM proved itself to the auditor. Nothing is logged in to:"
+            " that the deployer's own key is let in, a person attests."
         ),
         outcomes={
-            Status.PASS: "The VM's SSH server answered through the bootstrap VM, with the host key that is pinned.",
-            Status.FAIL: "Through the bootstrap VM the SSH port is closed, filtered, or shows another host key.",
-            Status.UNKNOWN: "The bootstrap VM or the VM is not built yet, or could not be asked.",
+            Status.PASS: "The VM's SSH server answered through the bootstrap VM, and holds the VM's own host key.",
+            Status.WARN: "Only some connects came through, or another machine answers at one of the VM's addresses.",
+            Status.FAIL: (
+                "Through the bootstrap VM the SSH port is closed or filtered, speaks something else, or shows another"
+                " machine's host key."
+            ),
+            Status.UNKNOWN: (
+                "The bootstrap VM or the VM is not built yet or could not be asked, so that there was no way to try or"
+                " no host key to compare with."
+            ),
             Status.MANUAL: "The site file says that there is no bootstrap VM.",
         },
         remedy="Open TCP <bootstrap VM> -> <VM>:22, and confirm from the bootstrap VM with: ssh <user>@<VM> true",
@@ -347,19 +367,25 @@ class SshToVms(Unbuilt):
         valid_for=VALID_FOR,
     )
 
-    def targets(self, site: Site) -> Sequence[Target | Settled]:
+    def targets(self, site: Site) -> Sequence[SshTarget | Settled]:
         source = the_bootstrap_vm(site)[0]
         if isinstance(source, Settled) and isinstance(site.bootstrap, Absent):
             return (source,)
         if not site.vms:
             return (Settled.without_vms(),)
-        name = source.target.name if isinstance(source, Settled) else source.name
+        assert not isinstance(site.bootstrap, Absent)
         ports = {access.name: access.port or 22 for access in site.access}
-        edges: list[Target | Settled] = []
+        edges: list[SshTarget | Settled] = []
         for vm in site.vms:
             port = ports.get(vm.name, 22)
-            edge = Target(
-                kind=TargetKind.EDGE, name=f"{name}->{Endpoint(vm.name, port)}", source=name, host=vm.host, port=port
+            edge = SshTarget(
+                kind=TargetKind.EDGE,
+                name=f"{site.bootstrap.name}->{Endpoint(vm.name, port)}",
+                source=site.bootstrap.name,
+                host=vm.address,
+                port=port,
+                bootstrap=site.bootstrap,
+                vm=vm,
             )
             if isinstance(source, Settled):
                 edges.append(Settled(target=edge, judgement=source.judgement))
@@ -368,3 +394,16 @@ class SshToVms(Unbuilt):
             else:
                 edges.append(edge)
         return edges
+
+    def needs(self, target: SshTarget) -> Needs:
+        boot, vm, peer = target.bootstrap.name, target.vm.name, target.peer
+        return (
+            Attempt(DialTcp(boot, peer.host, peer.port)),
+            Attempt(ExchangeKeys(boot, vm, target.hosts, peer.port)),
+            Attempt(ReadIdentity(vm)),
+        )
+
+    def judge(
+        self, target: SshTarget, path: TcpPath | Unread, server: SshServer | Unread, identity: Identity | Unread
+    ) -> Judgement:
+        return SshSeen(target, path, server, identity).judgement
