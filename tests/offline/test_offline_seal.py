@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from readiness_reports import as_json
 
-from readiness.seal import NAMESPACE, Standing, examine
+from readiness.seal import NAMESPACE, Standing, Unsealable, examine, open_key, seal
 from readiness.sshsig import Unsound, signer_of
 from tests.lab.offline import Connects, call, report_of, site_file, written
 
@@ -393,7 +394,7 @@ def test_a_strangers_manifest_is_left_as_it_is(folder: Path, key: Path) -> None:
 
 
 def test_a_key_that_is_none_is_a_sentence(folder: Path, key: Path, tmp_path: Path) -> None:
-    """A missing file, a public key and rubbish each say what they are; a bad identity says what is wanted."""
+    """A missing file, a public key and rubbish each say what they are."""
     (tmp_path / "rubbish").write_text("rubbish")
     for path, said in (
         (tmp_path / "none", "cannot be read"),
@@ -403,8 +404,13 @@ def test_a_key_that_is_none_is_a_sentence(folder: Path, key: Path, tmp_path: Pat
         done = call("sign", folder, "--key", path)
         assert done.exit_code == 2
         assert said in done.stderr
-    for identity in ("Jane Doe", "*", "a,b", "", "jane\n"):
-        assert call("sign", folder, "--key", key, "--identity", identity or " ").exit_code == 2
+
+
+@pytest.mark.parametrize("identity", ["Jane Doe", "*", "a,b", "", "jane\n", "jane#", 'ja"ne', "!jane", "j?"])
+def test_an_identity_that_no_list_can_hold_is_refused(folder: Path, key: Path, identity: str) -> None:
+    """Spaces, commas, quotes and wildcards would mean somebody else, or everybody."""
+    with pytest.raises(Unsealable):
+        seal(folder, open_key(key), identity, at=datetime.now(UTC))
 
 
 # -- passphrases ---------------------------------------------------------------------------------------------------
