@@ -44,6 +44,7 @@ class Client(asyncssh.SSHClient):
         self.by_all_means = credential is not None and credential.by_all_means
         self.reached = False
         self.known = Known()
+        self.trouble = ""
         self.host_key: asyncssh.SSHKey | None = None
         self.authority: asyncssh.SSHKey | None = None
         self.offered = False
@@ -311,6 +312,7 @@ class Door:
         algorithms: Sequence[str] = (),
     ) -> asyncssh.SSHClientConnection:
         client.known = known.of(route.host, route.port, alias=route.alias)
+        client.trouble = known.trouble
 
         def confirmed(host: str, _address: str, port: int | None) -> tuple[list[asyncssh.SSHKey], ...]:
             client.known = known.of(host, port or known_hosts.PORT, alias=route.alias)
@@ -506,7 +508,8 @@ def _not_verified(problem: asyncssh.HostKeyNotVerifiable, route: Route, client: 
         )
     return ProbeError(
         Cause.HOST_KEY,
-        f"the host key of {name} is not known yet: it shows {shown}",
+        f"the host key of {name} is not known yet: it shows {shown}"
+        + (f"; {client.trouble}" if client.trouble else ""),
         enable="Have its administrator confirm the fingerprint, then `readiness hostkeys FILE --write`.",
     )
 

@@ -217,19 +217,11 @@ async def password_server(folder: Path, method: str) -> AsyncIterator[tuple[Host
     key = asyncssh.generate_private_key("ssh-ed25519")
     shown: list[str] = []
 
-    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        assert process.command is not None
-        shell = await asyncio.create_subprocess_shell(process.command, stdin=-1, stdout=-1, stderr=-1)
-        await process.redirect(stdin=shell.stdin, stdout=shell.stdout, stderr=shell.stderr)
-        process.exit(await shell.wait())
-
     server = await asyncssh.listen(
         LOOPBACK,
         0,
         server_factory=lambda: PasswordServer(method=method, shown=shown),
         server_host_keys=[key],
-        process_factory=handle,
-        encoding=None,
     )
     port = server.get_port()
     known = folder / "known_hosts"
@@ -249,7 +241,7 @@ class TestPasswords:
             password_server(tmp_path, method) as (access, shown),
             opened(access, secrets={PASSWORD: Secret(CANARY)}) as vantages,
         ):
-            assert await works(vantages, "vm")
+            await vantages["vm"].connect()
             assert shown == [CANARY]
 
     @pytest.mark.parametrize("method", ["password", "keyboard", "both"])
