@@ -16,6 +16,7 @@ from readiness_schemas.report import FindingDocument, ReportDocument
 
 from readiness.model import Cause, Outcome, TargetKind
 from readiness.plan import Instance, Plan
+from readiness.probes.listener import CallPort, PortProof
 from readiness.probes.tcp import DialTcp, TcpPath
 from readiness.rejudge import Record
 from readiness.site import Absent, Bootstrap, Engine, GenesysCloud, Prometheus, Site
@@ -336,10 +337,14 @@ def _as_seen(flow: Flow, instance: Instance, finding: FindingDocument, record: R
 
 
 def _path(instance: Instance, record: Record) -> TcpPath | None:
+    """The connects that decided an edge: the source's own dial, or its call to the port that was held for it."""
     for probe in instance.probes:
-        if isinstance(probe, DialTcp):
-            fact = record.reading(probe).fact
-            return fact if isinstance(fact, TcpPath) else None
+        if isinstance(probe, DialTcp | CallPort):
+            match record.reading(probe).fact:
+                case TcpPath() as path:
+                    return path
+                case PortProof(calls=calls):
+                    return next((call.path for call in calls if call.source == instance.target.source), None)
     return None
 
 

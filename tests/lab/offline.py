@@ -19,6 +19,7 @@ from readiness.packs import load_packs
 from readiness.plan import plan
 from readiness.probe import HostProbe, Probe
 from readiness.probes.linux import ReadIdentity
+from readiness.probes.listener import CallPort
 from readiness.probes.tcp import DialTcp
 from readiness.report import Run, assemble
 from readiness.site.load import load_site
@@ -55,31 +56,51 @@ def no_answer(probe: Probe[object]) -> str | None:
     return None
 
 
+ADDRESSES = {"excs-1": "10.10.1.11", "exas-1": "10.10.1.12", "excp-1": "10.10.1.13", "excp-2": "10.10.1.14"}
+
+
 @dataclass(frozen=True)
 class Connects:
-    """Answers to connects: all open, but for the pairs of a VM and a host that are given a verdict of their own."""
+    """Answers to connects: all open, but for the pairs of a VM and a host that are given a verdict of their own.
+
+    A component's port has its service already, so that each call to it is no more than a connect.
+    """
 
     verdicts: tuple[tuple[str, str, str], ...] = ()
     source: str = ""
 
     def __call__(self, probe: Probe[object]) -> str | None:
-        if not isinstance(probe, DialTcp):
-            return None
-        verdict = next((word for vm, host, word in self.verdicts if (vm, host) == (probe.vantage, probe.host)), "open")
+        match probe:
+            case DialTcp():
+                return self._connect(probe.vantage, probe.host)
+            case CallPort():
+                calls = [
+                    {
+                        "source": each,
+                        "word": "w",
+                        "path": self._connect(each, probe.address),
+                        "said": False,
+                        "heard": "",
+                    }
+                    for each in probe.sources
+                ]
+                document = {"nonce": "n", "held": None, "not_held": {"obstacle": "in_use", "text": "taken"}}
+                return json.dumps({**document, "trouble": None, "calls": calls, "called": [], "released": None})
+        return None
+
+    def _connect(self, vm: str, host: str) -> str:
+        verdict = next((word for *pair, word in self.verdicts if pair == [vm, host]), "open")
         if verdict == "dns":
             return json.dumps({"addresses": [], "error": "Name or service not known", "tried": []})
-        attempt = {"verdict": verdict, "ms": 3000.0 if verdict == "timeout" else 1.5, "tool": "python"}
-        attempt["source"] = (
-            self.source or f"10.10.1.{ {'excs-1': 11, 'exas-1': 12, 'excp-1': 13}.get(probe.vantage, 14) }"
-        )
-        return json.dumps(
-            {
-                "addresses": ["10.20.0.9"],
-                "error": "",
-                "control_port": None,
-                "tried": [{"address": "10.20.0.9", "attempts": [attempt] * 3}],
-            }
-        )
+        address = host if host[:1].isdigit() else "10.20.0.9"
+        attempt = {
+            "verdict": verdict,
+            "ms": 3000.0 if verdict == "timeout" else 1.5,
+            "tool": "python",
+            "source": self.source or ADDRESSES.get(vm, "10.10.1.10"),
+        }
+        tried = [{"address": address, "attempts": [attempt] * 3}]
+        return json.dumps({"addresses": [address], "error": "", "control_port": None, "tried": tried})
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,17 @@ def test_with_a_report_only_what_was_blocked_is_asked_for(tmp_path: Path) -> Non
     assert "gave no answer" in found.lines[1].observed[0]
 
 
+def test_a_blocked_inbound_row_is_asked_for(tmp_path: Path) -> None:
+    """The call to a component's port names its source and its destination as an outbound connect does."""
+    found = seen(site_file(tmp_path), Connects((("excp-2", "10.10.1.11", "timeout"),)))
+    assert len(found.lines) == 1
+    line = found.lines[0]
+    assert (line.destination.name, line.destination.seen, line.port) == ("excs-1", ("10.10.1.11",), 3640)
+    assert [(source.name, source.seen) for source in line.sources] == [("excp-2", ("10.10.1.14",))]
+    assert line.direction is Direction.INTERNAL
+    assert len(line.findings) == 2
+
+
 def test_the_address_that_was_seen_counts(tmp_path: Path) -> None:
     """Behind NAT the rule has to name what the network sees, and a note says that the site file declares another."""
     path = site_file(tmp_path)
