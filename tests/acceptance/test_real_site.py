@@ -309,3 +309,31 @@ async def test_two_connections_to_a_host_at_the_most(hosts: Hosts, tmp_path: Pat
             tmp_path,
         )
     assert 1 <= hosts.excs.said("Accepted publickey") - before <= 2
+
+
+def test_first_contact_is_one_confirmation(hosts: Hosts, tmp_path: Path) -> None:
+    """``hostkeys`` shows every fingerprint, ``--write`` keeps them all, and then the audit logs in."""
+    known = tmp_path / "known_hosts"
+    (tmp_path / "site.yaml").write_text("site: {name: Loopback}\n" + hosts.yaml(known_hosts=known))
+    known.touch(mode=0o600)
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "readiness", *words]
+        return subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    shown = call("hostkeys", "site.yaml")
+    assert shown.returncode == 1, shown.stderr
+    for host in (hosts.excs, hosts.exas, hosts.excp_1, hosts.excp_2):
+        assert host.label in shown.stdout
+    assert shown.stdout.count("SHA256:") >= 4
+    assert "--write" in shown.stdout
+    assert known.read_text() == ""
+
+    kept = call("hostkeys", "site.yaml", "--write")
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+    assert known.stat().st_mode & 0o777 == 0o600
+    assert call("hostkeys", "site.yaml").returncode == 0
+    done = call("audit", "site.yaml", "--only", "vm.kernel", "--format", "json", "--out", "-")
+    document = json.loads(done.stdout)
+    statuses = {each["id"]: each["status"] for each in document["findings"] if each["check"] == "vm.kernel"}
+    assert set(statuses.values()) == {"pass"}, statuses
