@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     )
     from readiness.probe import Attempt, HostProbe, Probe
 
+__version__ = "1.0.0.dev0"
+
 __all__ = [
     "Attempt",
     "Cause",

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from importlib.metadata import version
 from typing import Literal
 
 from readiness_schemas.report import (
@@ -31,6 +30,7 @@ from readiness_schemas.report import (
     WaiverDocument,
 )
 
+from readiness import __version__
 from readiness.compare import Comparison, Kind, Side, compare_runs
 from readiness.gather import Gathered, Reading
 from readiness.model import (
@@ -104,7 +104,7 @@ def assemble(
     earliest = _earliest(blockers)
     return ReportDocument(
         schema_version=SCHEMA_VERSION,
-        tool={"name": "readiness", "version": version("readiness")},
+        tool={"name": "readiness", "version": __version__},
         page={"title": site.page.title, "revision": site.page.revision, "source": site.page.source},
         site=_site(site),
         run=_run(plan, run, complete=complete),

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from readiness import __version__
+
 app = typer.Typer(
     name="readiness",
     help="Proves or disproves, before anything is deployed, that a site is ready for Genesys EX Engage Connector.",
@@ -71,9 +73,7 @@ Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="ID", help="No
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"readiness {version('readiness')}")
+        typer.echo(f"readiness {__version__}")
         raise typer.Exit
 
 

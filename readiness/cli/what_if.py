@@ -12,6 +12,7 @@ from readiness_reports.as_text import MARKS, STYLES, Line, clean, paint
 from readiness_schemas.report import ReportDocument
 from rich.text import Text
 
+from readiness import __version__
 from readiness.cli.console import complain, console, pack
 from readiness.cli.offline import read
 
@@ -84,14 +85,12 @@ def _supposed_site(recorded: ReportDocument, report: Path, file: Path | None, se
 
 def _said_of(recorded: ReportDocument, site: Site, file: Path | None, settings: Sequence[Setting]) -> Sequence[Notice]:
     """What has to be said aloud of another site file, of settings, and of another release."""
-    from importlib.metadata import version
-
     from readiness.overlay import Notice
     from readiness.rejudge import shown
     from readiness.site.recorded import recorded_value
 
     said: list[Notice] = []
-    made, now = recorded["tool"]["version"], version("readiness")
+    made, now = recorded["tool"]["version"], __version__
     if made != now:
         said.append(
             Notice("rejudged", f"It was recorded by readiness {made} and is judged by {now}, whose rules may differ.")
