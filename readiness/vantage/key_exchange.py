@@ -137,8 +137,8 @@ async def _exchange(stream: Stream, begun: bytes, kind: str | None) -> asyncssh.
         for task in handing:
             task.cancel()
         await asyncio.gather(*handing, return_exceptions=True)
-        writer.transport.abort()
         theirs.close()
+        writer.close()
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, most: int) -> None:
