@@ -69,6 +69,9 @@ try:
 except socket.timeout:
     fail("timeout", "no answer")
 except (OSError, IOError) as error:
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):  # only a connection that stood can be reset so
+        say("open", "python")
+        os._exit(0)
     words = {
         errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "timeout", errno.EHOSTUNREACH: "no_route",
         errno.ENETUNREACH: "net_unreachable", errno.EACCES: "denied", errno.EPERM: "denied",
@@ -159,6 +162,7 @@ $ok = connect($peer, $found->{addr}); $number = $! + 0; $text = "$!"; alarm 0; }
 alarm 0;
 fail("timeout", "no answer") if $slow;
 unless ($ok) {
+if ($number == Errno::ECONNRESET() or $number == Errno::EPIPE()) { say_it("open", "perl"); POSIX::_exit(0) }
 my %words = (Errno::ECONNREFUSED(), "refused", Errno::ETIMEDOUT(), "timeout", Errno::EHOSTUNREACH(), "no_route",
 Errno::ENETUNREACH(), "net_unreachable", Errno::EACCES(), "denied", Errno::EPERM(), "denied");
 fail($words{$number} || "other", $text) }

@@ -9,6 +9,7 @@ from readiness.vantage.base import PathVerdict
 
 _WORDS: tuple[tuple[str, PathVerdict | None], ...] = (
     ("refused", PathVerdict.REFUSED),
+    ("reset by peer", PathVerdict.REFUSED),
     ("no route", PathVerdict.NO_ROUTE),
     ("host is unreachable", PathVerdict.NO_ROUTE),
     ("host unreachable", PathVerdict.NO_ROUTE),
@@ -27,6 +28,7 @@ _WORDS: tuple[tuple[str, PathVerdict | None], ...] = (
 
 VERDICTS = {
     errno.ECONNREFUSED: PathVerdict.REFUSED,
+    errno.ECONNRESET: PathVerdict.REFUSED,
     errno.ETIMEDOUT: PathVerdict.TIMEOUT,
     errno.EHOSTUNREACH: PathVerdict.NO_ROUTE,
     errno.EHOSTDOWN: PathVerdict.NO_ROUTE,

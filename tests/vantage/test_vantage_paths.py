@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ import trustme
 
 from readiness.model import Cause, ProbeError
 from readiness.vantage import AUDITOR, Dial, Limits, PathClosed, PathVerdict, Stream, Vantage
+from tests.lab.sockets import reset, serving
 from tests.lab.sshd import LOOPBACK, Sshd, SshdLab, black_hole, free_port
 from tests.vantage.conftest import Open
 
@@ -329,6 +331,19 @@ class TestClosedPaths:
         with pytest.raises(PathClosed) as caught:
             await carried.stream("255.255.255.255", 80, limit=3)
         assert caught.value.verdict not in (PathVerdict.TIMEOUT, PathVerdict.OPEN, None)
+
+    async def test_a_peer_that_resets_at_once(self, carried: Vantage) -> None:
+        """Accepted and reset is no trouble of ours: the stream ends, or the path is refused, by whatever carries it."""
+        with serving(reset) as (port, _):
+            for _ in range(20):  # the reset comes before or after the connect is known
+                try:
+                    stream = await carried.stream(LOOPBACK, port, limit=3)
+                except PathClosed as closed:
+                    assert closed.verdict is PathVerdict.REFUSED  # noqa: PT017
+                    continue
+                with contextlib.suppress(ConnectionError):
+                    assert await stream.reader.read() == b""
+                await stream.close()
 
     async def test_what_sshd_does_not_say_a_relay_does(self, opened: Open, plain: Sshd) -> None:
         """Of a connect that fails at once sshd says "open failed"; the kernel's own reason is found all the same."""
