@@ -383,7 +383,8 @@ class ClockOffset(Check[VmTarget, ClockReading]):
         return (ReadClock(vantage=target.name, endpoint=cloud.api, ca_file=cloud.ca_file),)
 
     def judge(self, target: VmTarget, clock: ClockReading) -> Judgement:
-        observed = f"{clock.offset_s:+.1f} s, ± {clock.uncertainty_s:.1f} s"
+        offset = round(clock.offset_s, 1) + 0.0  # nobody reads -0.0
+        observed = f"{offset:+.1f} s, ± {clock.uncertainty_s:.1f} s"
         label = f"Offset against {clock.endpoint.host}"
         compared = Comparison(
             expected="2 seconds at the most, beyond the uncertainty",

@@ -613,6 +613,12 @@ def test_an_offset_counts_beyond_its_uncertainty(clock: ClockReading, outcome: O
     demand_actionable(judged)
 
 
+@pytest.mark.parametrize("offset", [-0.04, 0.0, 0.04])
+def test_no_offset_is_told_without_a_sign_that_says_nothing(offset: float) -> None:
+    """What rounds to nothing is +0.0 s, from whichever side."""
+    assert ClockOffset().judge(one(genesys_cloud=CLOUD), reading(offset)).observed == "+0.0 s, ± 1.2 s"
+
+
 @pytest.mark.parametrize(("cloud", "outcome"), [(Absent.UNDECLARED, UNKNOWN), (Absent.NONE, Outcome.MANUAL)])
 def test_without_genesys_cloud_there_is_no_clock_to_compare_with(cloud: Absent, outcome: Outcome) -> None:
     """Undeclared is unknown, none is for a person; each VM keeps its finding."""
