@@ -9,21 +9,17 @@ leave some out.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from redis._parsers import _AsyncRESP2Parser
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import InvalidResponse, RedisError, ResponseError
-
 from readiness.model import Cause, Lane, Level, ProbeError
 from readiness.probe import Probe
+from readiness.probes.redis_record import MAX_HEARD, UNASKED, Broken, Exchange, Record, escaped, info_fields
 from readiness.probes.tcp import spoken
 from readiness.probes.tls import (
     Certificate,
@@ -36,18 +32,10 @@ from readiness.probes.tls import (
     start_tls,
     version_of,
 )
-from readiness.secret import Redactor, Secret, SecretRef
+from readiness.secret import Secret, SecretRef
 from readiness.site import Endpoint, Redis, Tls
 from readiness.vantage import Limits, PathClosed, PathVerdict, Stream, Vantages
 
-MAX_CONVERSATION = 512 * 1024
-"""Bytes that a peer may say in one conversation."""
-
-_MAX_LINE = 64 * 1024
-_MAX_KEPT = 64 * 1024
-_MAX_HEARD = 256
-_TLS_ALERT = b"\x15"
-_UNASKED = ""
 _MAYBE_PLAIN = frozenset({TlsTrouble.PLAINTEXT, TlsTrouble.SILENT, TlsTrouble.CLOSED})
 
 
@@ -391,14 +379,16 @@ class AskRedis(Probe[RedisAnswer]):
 
     async def read(self, vantages: Vantages) -> str:
         secret = vantages.secret(self.password) if self.password is not None else None
-        record = _Record()
+        record = Record()
         await self._hear(vantages, record, secret)
         if record.unheard:
             # Silence is the peer's only while the machine that listens is known to be there.
             await vantages[self.vantage].run(":\n", limit=vantages.limits.connect)
         return record.text()
 
-    async def _hear(self, vantages: Vantages, record: _Record, secret: Secret | None) -> None:
+    async def _hear(self, vantages: Vantages, record: Record, secret: Secret | None) -> None:
+        from readiness.probes.redis_wire import Credentials, talk
+
         limits = vantages.limits
         try:
             stream = await vantages[self.vantage].stream(self.endpoint.host, self.endpoint.port, limit=limits.connect)
@@ -412,7 +402,7 @@ class AskRedis(Probe[RedisAnswer]):
                 record.certificate = await self._secure(stream, self.tls, limits.conversation)
                 record.tls_version = version_of(stream)
             async with asyncio.timeout_at(ends):
-                await _talk(stream, record, _Login(self.username, secret), vantages.redact)
+                await talk(stream, record, Credentials(self.username, secret), vantages.redact)
         except TlsFailed as failed:
             record.tls_failure = failed.failure
         except TimeoutError:
@@ -421,7 +411,7 @@ class AskRedis(Probe[RedisAnswer]):
             await stream.close()
         await self._look_again(vantages, record)
 
-    async def _look_again(self, vantages: Vantages, record: _Record) -> None:
+    async def _look_again(self, vantages: Vantages, record: Record) -> None:
         """Find out over a second connection what the first one could not tell; nothing secret goes over it."""
         failure = record.tls_failure
         if failure is not None and failure.trouble.about_certificate:
@@ -435,7 +425,7 @@ class AskRedis(Probe[RedisAnswer]):
             if record.hung_up and not record.behind_tls:
                 await self._listen(vantages, record)
 
-    async def _listen(self, vantages: Vantages, record: _Record) -> None:
+    async def _listen(self, vantages: Vantages, record: Record) -> None:
         """Hear what a peer says unasked that hung up on our first words.
 
         A server that turns a client away says why and closes at once; our PING can run into that close before its
@@ -450,7 +440,7 @@ class AskRedis(Probe[RedisAnswer]):
             if self.tls is not None:
                 await self._secure(stream, self.tls, limit)
             async with asyncio.timeout(limit):
-                record.heard = await stream.reader.read(_MAX_HEARD)
+                record.heard = await stream.reader.read(MAX_HEARD)
         except ssl.SSLError as error:
             record.broken = (Broken.TLS, failure_of(error).text)
         except (OSError, TlsFailed):
@@ -458,7 +448,7 @@ class AskRedis(Probe[RedisAnswer]):
         finally:
             await stream.close()
         if record.heard[:1] == b"-":
-            record.exchanges.append(_Exchange(_UNASKED, error=_shown(record.heard[1:])))
+            record.exchanges.append(Exchange(UNASKED, error=escaped(record.heard[1:])))
 
     async def _secure(self, stream: Stream, tls: Tls, limit: float) -> Certificate:
         return await start_tls(
@@ -485,7 +475,7 @@ class AskRedis(Probe[RedisAnswer]):
             async with asyncio.timeout(limit):
                 stream.writer.write(b"PING\r\n")
                 await stream.writer.drain()
-                return await stream.reader.read(_MAX_HEARD)
+                return await stream.reader.read(MAX_HEARD)
         except OSError:
             return b""
         finally:
@@ -497,300 +487,9 @@ class AskRedis(Probe[RedisAnswer]):
 
     def parse(self, response: str) -> RedisAnswer:
         try:
-            return _Reading(self, _Record.of(response)).answer()
+            return _Reading(self, Record.of(response)).answer()
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ProbeError(Cause.PARSE, f"the recorded conversation makes no sense: {one_line(str(error))}") from None
-
-
-# ---- the conversation -------------------------------------------------------------------------------------------
-
-
-class Broken(StrEnum):
-    """How a connection ended before its time."""
-
-    SILENT = "silent"
-    CLOSED = "closed"
-    TLS = "tls"
-    NOT_REDIS = "not_redis"
-    OVERLONG = "overlong"
-
-
-class _BrokenOff(Exception):
-    """The conversation cannot go on; carries why and the words for it."""
-
-    def __init__(self, why: Broken, text: str) -> None:
-        super().__init__(text)
-        self.why = why
-        self.text = text
-
-
-@dataclass(frozen=True)
-class _Exchange:
-    """A command as it may be shown, and the reply: its value, or the server's error line; unasked without a command."""
-
-    sent: str
-    reply: Any = None
-    error: str | None = None
-
-
-@dataclass
-class _Record:
-    """All that was heard, in the form that an observation keeps."""
-
-    how: str = ""
-    path: tuple[PathVerdict | None, str] | None = None
-    tls_version: str = ""
-    certificate: Certificate | None = None
-    tls_failure: TlsFailure | None = None
-    exchanges: list[_Exchange] = field(default_factory=list)
-    broken: tuple[Broken, str] | None = None
-    heard: bytes = b""
-    plainly: bytes = b""
-    behind_tls: bool = False
-
-    @property
-    def unheard(self) -> bool:
-        """Whether it is silence that would be reported."""
-        if self.path is not None:
-            return self.path[0] in (PathVerdict.TIMEOUT, PathVerdict.OTHER)
-        if self.tls_failure is not None:
-            return self.tls_failure.trouble in (TlsTrouble.SILENT, TlsTrouble.CLOSED) and not self.plainly
-        return self.broken is not None and self.broken[0] in (Broken.SILENT, Broken.CLOSED) and not self.behind_tls
-
-    @property
-    def unexplained(self) -> bool:
-        """Whether the peer hung up, or said what is no Redis, before anything was exchanged."""
-        return not self.exchanges and self.broken is not None and self.heard[:1] in (b"", _TLS_ALERT)
-
-    @property
-    def hung_up(self) -> bool:
-        return self.broken is not None and self.broken[0] is Broken.CLOSED
-
-    def text(self) -> str:
-        return json.dumps(
-            {
-                "how": self.how,
-                "path": [self.path[0].value if self.path[0] else None, self.path[1]] if self.path else None,
-                "tls_version": self.tls_version,
-                "certificate": self.certificate.as_json() if self.certificate else None,
-                "tls_failure": self.tls_failure.as_json() if self.tls_failure else None,
-                "exchanges": [
-                    {"sent": e.sent, "error": e.error} if e.error is not None else {"sent": e.sent, "reply": e.reply}
-                    for e in self.exchanges
-                ],
-                "broken": [self.broken[0].value, self.broken[1]] if self.broken else None,
-                "heard": self.heard.decode("latin-1"),
-                "plainly": self.plainly.decode("latin-1"),
-                "behind_tls": self.behind_tls,
-            },
-            ensure_ascii=False,
-        )
-
-    @staticmethod
-    def of(text: str) -> _Record:
-        read = json.loads(text)
-        path, broken = read["path"], read["broken"]
-        return _Record(
-            how=str(read["how"]),
-            path=(PathVerdict(path[0]) if path[0] else None, str(path[1])) if path else None,
-            tls_version=str(read["tls_version"]),
-            certificate=Certificate.from_json(read["certificate"]) if read["certificate"] else None,
-            tls_failure=TlsFailure.from_json(read["tls_failure"]) if read["tls_failure"] else None,
-            exchanges=[_Exchange(str(e["sent"]), e.get("reply"), e.get("error")) for e in read["exchanges"]],
-            broken=(Broken(broken[0]), str(broken[1])) if broken else None,
-            heard=str(read["heard"]).encode("latin-1"),
-            plainly=str(read["plainly"]).encode("latin-1"),
-            behind_tls=bool(read["behind_tls"]),
-        )
-
-
-@dataclass(frozen=True)
-class _Login:
-    """The declared credentials; ``secret`` of ``None`` is no login."""
-
-    username: str | None
-    secret: Secret | None
-
-
-async def _talk(stream: Stream, record: _Record, login: _Login, redact: Redactor) -> None:
-    """Say the words one after another until the peer has said all, or breaks off."""
-    meter = _Meter(stream.reader)
-    connection = _VantageConnection(stream, meter)
-    try:
-        await connection.connect()  # type: ignore[no-untyped-call]
-        await _Talk(connection, record, redact).go(login)
-    except _BrokenOff as broken:
-        record.broken = (broken.why, broken.text)
-    except InvalidResponse as error:
-        record.broken = (Broken.NOT_REDIS, one_line(redact(str(error))))
-    except RedisError as error:
-        record.broken = (Broken.CLOSED, one_line(redact(str(error))))
-    except UnicodeEncodeError:
-        raise ProbeError(
-            Cause.AUTH,
-            "the declared user name or password cannot be written in UTF-8",
-            enable="Declare a user name and a password in UTF-8.",
-        ) from None
-    except (ValueError, TypeError, RecursionError):
-        record.broken = (Broken.NOT_REDIS, "the reply is no RESP")
-    finally:
-        record.heard = meter.heard
-        await connection.disconnect(nowait=True)
-
-
-class _Talk:
-    """The words of one conversation."""
-
-    def __init__(self, connection: _VantageConnection, record: _Record, redact: Redactor) -> None:
-        self._connection = connection
-        self._record = record
-        self._redact = redact
-
-    async def go(self, login: _Login) -> None:
-        first = await self._say("PING")
-        if first.error is None and first.reply != "PONG":
-            self._record.exchanges.clear()
-            raise _BrokenOff(Broken.NOT_REDIS, one_line(f"answers PING with {first.reply!r}"))
-        if login.secret is not None:
-            await self._log_in(login.username, login.secret)
-            await self._say("PING")
-        said = await self._say("INFO")
-        await self._say("HELLO", "2")
-        fields = _fields(said.reply)
-        if fields and "maxmemory" not in fields:
-            await self._say("CONFIG", "GET", "maxmemory")
-            await self._say("CONFIG", "GET", "maxmemory-policy")
-        if fields and "redis_mode" not in fields and "cluster_enabled" not in fields:
-            await self._say("CLUSTER", "INFO")
-
-    async def _log_in(self, username: str | None, secret: Secret) -> None:
-        password = secret.reveal()
-        words = (username, password) if username is not None else (password,)
-        shown = f"AUTH {username} ***" if username is not None else "AUTH ***"
-        answered = await self._say("AUTH", *words, shown=shown)
-        if username is not None and "wrong number of arguments" in (answered.error or "").lower():
-            # Redis before 6 knows no users: the password alone is what it understands.
-            await self._say("AUTH", password, shown="AUTH ***")
-
-    async def _say(self, *words: str, shown: str = "") -> _Exchange:
-        shown = shown or " ".join(words)
-        try:
-            await self._connection.send_command(*words, check_health=False)
-            reply = await self._connection.read_response(disable_decoding=True)
-        except _ErrorReply as error:
-            # Redacted before it is cut: a server may echo what it did not understand, half a password included.
-            exchange = _Exchange(shown, error=one_line(self._redact(error.line), 400))
-        else:
-            exchange = _Exchange(shown, reply=_plain(reply, self._redact))
-        self._record.exchanges.append(exchange)
-        return exchange
-
-
-def _plain(reply: Any, redact: Redactor) -> Any:
-    """A reply as JSON knows it, text decoded and cut."""
-    if isinstance(reply, bytes):
-        return redact(reply.decode("utf-8", "replace"))[:_MAX_KEPT]
-    if isinstance(reply, list):
-        return [_plain(item, redact) for item in reply[:256]]
-    return reply if isinstance(reply, int) else None
-
-
-class _ErrorReply(ResponseError):
-    """An error reply with its line as the server wrote it, code included."""
-
-    def __init__(self, line: str) -> None:
-        super().__init__(line)
-        self.line = line
-
-
-class _Parser(_AsyncRESP2Parser):
-    """redis-py's parser of RESP2, made to leave error lines as they are."""
-
-    @classmethod
-    def parse_error(cls, response: str) -> ResponseError:
-        return _ErrorReply(response)
-
-
-class _VantageConnection(AbstractConnection):
-    """redis-py's connection over a stream that is open already, without its own handshake and clocks."""
-
-    def __init__(self, stream: Stream, meter: _Meter) -> None:
-        self._stream = stream
-        self._meter = meter
-        super().__init__(
-            protocol=2, parser_class=_Parser, redis_connect_func=_greet_nobody, socket_timeout=None, encoding="utf-8"
-        )
-
-    async def _connect(self) -> None:
-        # The meter is what the parser reads from: it needs readline and readexactly of a stream reader.
-        self._reader = self._meter  # type: ignore[assignment]
-        self._writer = self._stream.writer
-
-    def _host_error(self) -> str:
-        return "the peer"
-
-    def repr_pieces(self) -> list[tuple[str, object]]:
-        return [("how", self._stream.how)]
-
-
-async def _greet_nobody(connection: AbstractConnection) -> None:
-    connection._parser.on_connect(connection)  # type: ignore[no-untyped-call]
-
-
-class _Meter:
-    """A stream reader that hears a bounded number of bytes and remembers the first of them."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self._reader = reader
-        self._buffer = bytearray()
-        self._first = bytearray()
-        self._left = MAX_CONVERSATION
-
-    @property
-    def heard(self) -> bytes:
-        """The first bytes of all."""
-        return bytes(self._first)
-
-    async def readline(self) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > _MAX_LINE:
-                raise _BrokenOff(Broken.OVERLONG, f"a line of more than {_MAX_LINE} bytes")
-            await self._more()
-        return self._take(end + 1)
-
-    async def readexactly(self, count: int) -> bytes:
-        if count < 0:
-            raise ValueError("a reply of negative length")
-        if count > self._left + len(self._buffer):
-            raise _BrokenOff(Broken.OVERLONG, f"a reply of {count} bytes")
-        while len(self._buffer) < count:
-            await self._more()
-        return self._take(count)
-
-    def at_eof(self) -> bool:
-        return False
-
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
-
-    async def _more(self) -> None:
-        try:
-            chunk = await self._reader.read(16 * 1024)
-        except ssl.SSLError as error:
-            raise _BrokenOff(Broken.TLS, failure_of(error).text) from None
-        except OSError as error:
-            raise _BrokenOff(Broken.CLOSED, one_line(error.strerror or str(error))) from None
-        if not chunk:
-            raise _BrokenOff(Broken.CLOSED, "the connection was closed")
-        self._left -= len(chunk)
-        self._buffer += chunk
-        self._first += chunk[: _MAX_HEARD - len(self._first)]
-        if self._left < 0:
-            raise _BrokenOff(Broken.OVERLONG, f"more than {MAX_CONVERSATION} bytes")
-        if self.heard[:1] not in (b"+", b"-", b":", b"$", b"*"):
-            raise _BrokenOff(Broken.NOT_REDIS, _shown(self.heard))
 
 
 # ---- what it means ----------------------------------------------------------------------------------------------
@@ -799,7 +498,7 @@ class _Meter:
 class _Reading:
     """Understands a record."""
 
-    def __init__(self, probe: AskRedis, record: _Record) -> None:
+    def __init__(self, probe: AskRedis, record: Record) -> None:
         self._probe = probe
         self._record = record
 
@@ -841,9 +540,9 @@ class _Reading:
         failure = self._tls_failure
         if failure is not None:
             if record.plainly[:1] in (b"+", b"-"):
-                return Ending.NOT_TLS, _shown(record.plainly)
+                return Ending.NOT_TLS, escaped(record.plainly)
             if record.plainly and failure.trouble is TlsTrouble.PLAINTEXT:
-                return Ending.NOT_REDIS, _shown(record.plainly)
+                return Ending.NOT_REDIS, escaped(record.plainly)
             return Ending.TLS, failure.text
         if record.behind_tls:
             return Ending.WANTS_TLS, "a TLS handshake succeeds there"
@@ -881,11 +580,11 @@ class _Reading:
         return (Ending.FORBIDDEN if code == "NOPERM" else Ending.REFUSES), error
 
     @property
-    def _pings(self) -> list[_Exchange]:
-        return [e for e in self._record.exchanges if e.sent in ("PING", _UNASKED)]
+    def _pings(self) -> list[Exchange]:
+        return [e for e in self._record.exchanges if e.sent in ("PING", UNASKED)]
 
     @property
-    def _auths(self) -> list[_Exchange]:
+    def _auths(self) -> list[Exchange]:
         return [e for e in self._record.exchanges if e.sent.startswith("AUTH ")]
 
     def _login(self) -> Login:
@@ -914,11 +613,11 @@ class _Reading:
         found = (_pairs(module) for module in listed) if isinstance(listed, list) else ()
         return tuple(one_line(f"{module.get('name', '')} {module.get('path', '')}") for module in found)
 
-    def _said(self, command: str) -> _Exchange | None:
+    def _said(self, command: str) -> Exchange | None:
         return next((e for e in reversed(self._record.exchanges) if e.sent == command), None)
 
     def _info(self, text: str) -> RedisInfo:
-        fields = dict(_fields(text))
+        fields = dict(info_fields(text))
         for command in ("CONFIG GET maxmemory", "CONFIG GET maxmemory-policy"):
             config = self._said(command)
             for key, value in _pairs(config.reply).items() if config is not None else ():
@@ -928,7 +627,7 @@ class _Reading:
             fields.setdefault("cluster_enabled", "1")
         elif cluster is not None and "cluster support disabled" in (cluster.error or "").lower():
             fields.setdefault("cluster_enabled", "0")
-        return _info_of(fields, text, from_config="maxmemory" not in _fields(text))
+        return _info_of(fields, text, from_config="maxmemory" not in info_fields(text))
 
 
 _BROKEN = {
@@ -938,11 +637,6 @@ _BROKEN = {
     Broken.NOT_REDIS: Ending.NOT_REDIS,
     Broken.OVERLONG: Ending.OVERLONG,
 }
-
-
-def _shown(heard: bytes) -> str:
-    """Bytes as one line, what is no text written as escapes."""
-    return one_line(heard.decode("utf-8", "backslashreplace"), _MAX_HEARD)
 
 
 def _turned_away(error: str) -> Ending | None:
@@ -955,13 +649,6 @@ def _turned_away(error: str) -> Ending | None:
     if code == "MASTERDOWN":
         return Ending.MASTER_DOWN
     return Ending.FULL if "max number of clients" in error.lower() else None
-
-
-def _fields(text: object) -> dict[str, str]:
-    """The ``field:value`` lines of INFO."""
-    lines = text.splitlines() if isinstance(text, str) else []
-    pairs = (line.partition(":") for line in lines if not line.startswith("#"))
-    return {name.strip().lower(): one_line(value) for name, colon, value in pairs if colon}
 
 
 def _pairs(reply: Any) -> dict[str, Any]:
