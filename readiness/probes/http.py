@@ -22,10 +22,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
-
-import h11
 
 from readiness.model import Cause, Lane, ProbeError
 from readiness.probes.tls import (
@@ -40,6 +38,9 @@ from readiness.probes.tls import (
 )
 from readiness.secret import Secret
 from readiness.vantage import PathClosed, PathVerdict, Stream, Vantages
+
+if TYPE_CHECKING:
+    import h11
 
 MAX_BODY = 256 * 1024
 """Bytes of a body that are kept unless the caller says otherwise."""
@@ -667,6 +668,8 @@ def _basic(user: str, password: Secret) -> str:
 
 
 def _written(method: str, target: str, headers: Sequence[tuple[str, str]]) -> h11.Request:
+    import h11
+
     try:
         return h11.Request(method=method, target=target, headers=list(headers))
     except (h11.LocalProtocolError, UnicodeEncodeError):
@@ -691,6 +694,8 @@ class _Hearing:
         self._began = b""
 
     async def listen(self, stream: Stream, request: h11.Request, content: bytes, limit: float) -> None:
+        import h11
+
         try:
             async with asyncio.timeout(limit):
                 await self._exchange(stream, request, content)
@@ -710,6 +715,8 @@ class _Hearing:
             self._garbled(error)
 
     async def _exchange(self, stream: Stream, request: h11.Request, content: bytes) -> None:
+        import h11
+
         wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         out = [wire.send(request), wire.send(h11.Data(data=content)) if content else b"", wire.send(h11.EndOfMessage())]
         stream.writer.write(b"".join(part or b"" for part in out))

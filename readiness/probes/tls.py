@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import certifi
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
+from typing import TYPE_CHECKING, Any
 
 from readiness.model import Cause, ProbeError
 from readiness.vantage import PathClosed, Stream, Vantage
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 SOON = timedelta(days=30)
 """A certificate that ends within this time is worth a warning."""
@@ -55,6 +54,9 @@ class Certificate:
         Raises:
             ProbeError: it is none that X.509 would know.
         """
+        from cryptography import x509
+        from cryptography.hazmat.primitives.hashes import SHA256
+
         try:
             parsed = x509.load_der_x509_certificate(der)
             return Certificate(
@@ -310,6 +312,8 @@ def _shown(stream: Stream) -> Certificate:
 
 
 def _names(parsed: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
     try:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
@@ -335,6 +339,8 @@ def _stamped(path: Path | None) -> _Stamped:
 
 @lru_cache(maxsize=64)
 def _context(ca_file: _Stamped, cert_file: _Stamped, key_file: _Stamped) -> ssl.SSLContext:
+    import certifi
+
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trust.minimum_version = ssl.TLSVersion.TLSv1_2
     trust.load_verify_locations(certifi.where())
