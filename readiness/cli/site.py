@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from readiness.cli.console import complain, console, load
@@ -44,6 +43,8 @@ def hostkeys(file: Path, *, write: bool) -> int:
 
     Exits 0 when every host is known by then, 1 when one is unknown, changed or not reached.
     """
+    import asyncio
+
     from readiness.cli.hostkeys import show
 
     site = load(file)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from readiness.model import Cause, ProbeError
 from readiness.secret import Redactor, Secret, SecretRef
+
+if TYPE_CHECKING:
+    import asyncio
 
 AUDITOR = "auditor"
 """The vantage that is the auditor's own machine."""
@@ -282,4 +285,6 @@ class Vantages(Mapping[str, Vantage]):
         self.redact.learn(secret)
 
     async def close(self) -> None:
+        import asyncio
+
         await asyncio.gather(*(vantage.close() for vantage in self._vantages.values()), return_exceptions=True)
