@@ -145,8 +145,8 @@ def assemble(
 def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: datetime, site: Site) -> Finding:
     """Make the finding of one instance; a crash of its check is an ``unknown`` that says so."""
     read = [readings[probe] for probe in instance.probes]
-    judgement = _judged(instance, [reading.fact for reading in read])
     requirement = instance.check.requirement
+    judgement = _explained(_judged(instance, [reading.fact for reading in read]), requirement)
     starts = [reading.observation.started_at for reading in read]
     ends = [reading.observation.started_at + timedelta(seconds=reading.observation.duration_s) for reading in read]
     started_at = min(starts, default=at)
@@ -187,6 +187,24 @@ def _grounded(judgement: Judgement) -> Judgement:
     if judgement.outcome in {Outcome.MET, Outcome.MISSED} and not judgement.evidence:
         raise ValueError("the check drew a conclusion without evidence")
     return judgement
+
+
+def _explained(judgement: Judgement, requirement: Requirement) -> Judgement:
+    """What a check left unsaid about something open: what was asked for, and why nothing follows."""
+    if judgement.outcome is Outcome.SKIP:
+        return judgement
+    why = judgement.reasoning
+    if not why and judgement.reason is not None:
+        why = _WHY_OPEN.get(judgement.reason.code, "Nothing was seen that decides it, for or against.")
+    return replace(judgement, expected=judgement.expected or requirement.text, reasoning=why)
+
+
+_WHY_OPEN = {
+    Cause.BLOCKED: "It hangs on another finding: before that one is settled, nothing follows about this.",
+    Cause.UNDECLARED: "What the site file leaves open was not looked at, so nothing follows about it.",
+    Cause.NOT_SELECTED: "It was left out on purpose, so nothing follows about it.",
+    Cause.NOT_BUILT: "It was not looked at, so nothing follows about it.",
+}
 
 
 def _unread(need: Probe[object], fact: Unread) -> Judgement:

@@ -144,6 +144,19 @@ def test_an_unread_fact_makes_its_finding_unknown_and_never_a_fail() -> None:
     assert document["verdict"] == "not_proven"
 
 
+def test_whatever_is_open_says_what_was_asked_for_and_why() -> None:
+    """A check may be short about what it could not look at; the report is not."""
+    lost = Reason(code=Cause.UNREACHABLE, detail="no answer on port 22")
+
+    class LeftOut(Speaks):
+        requirement = requirement("test.left-out")
+
+    document = report({"excs-1": lost}, pack=(Speaks, LeftOut), only=("test.speaks",))
+    left_open = [finding for finding in document["findings"] if finding["status"] == "unknown"]
+    assert {finding["reason"]["code"] for finding in left_open if finding["reason"]} == {"unreachable", "not_selected"}
+    assert all(finding["expected"] and finding["reasoning"] for finding in left_open)
+
+
 def test_foreign_words_end_a_sentence_once() -> None:
     """A daemon's own question mark is not followed by our full stop."""
     lost = Reason(code=Cause.UNSUPPORTED, detail="Is the docker daemon running?", enable="Start it.")
