@@ -12,8 +12,9 @@ from pathlib import Path
 
 import typer
 from readiness_reports import words
-from readiness_reports.as_text import MARKS, STYLES, Line, clean, paint
+from readiness_reports.as_text import MARKS, STYLES, Line, paint
 from readiness_reports.outline import passages
+from readiness_reports.words import clean
 
 from readiness.cli.console import complain, console, load, pack
 from readiness.gather import limit_of

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from readiness_reports import as_text, words
 from readiness_reports.as_markdown import code, prose
-from readiness_reports.as_text import MARKS, STYLES, Line, clean
+from readiness_reports.as_text import MARKS, STYLES, Line
+from readiness_reports.words import clean
 from readiness_schemas.report import ReportDocument
 from rich.text import Text
 

@@ -28,7 +28,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def complain(text: str) -> None:
     """Say what went wrong, on standard error, in one paragraph."""
-    from readiness_reports.as_text import clean
+    from readiness_reports.words import clean
 
     typer.echo(clean(text), err=True)
 

@@ -85,4 +85,4 @@ def _status(document: ReportDocument, finding: str) -> str:
 
 
 def _say(text: str = "") -> None:
-    console().print(as_text.clean(text), soft_wrap=True)
+    console().print(words.clean(text), soft_wrap=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from readiness_reports.as_text import Line, clean, paint
+from readiness_reports.as_text import Line, paint
+from readiness_reports.words import clean
 from rich.text import Text
 
 from readiness.cli.console import complain, console

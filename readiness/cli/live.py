@@ -7,7 +7,7 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from readiness_reports.as_text import clean
+from readiness_reports.words import clean
 
 from readiness.gather import Event, HostEvent, ProbeEvent
 from readiness.plan import Plan

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import typer
 from readiness_reports import as_json, words
-from readiness_reports.as_text import Line, clean, paint
+from readiness_reports.as_text import Line, paint
+from readiness_reports.words import clean
 from readiness_schemas.report import ReportDocument
 from rich.text import Text
 

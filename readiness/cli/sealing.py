@@ -12,7 +12,8 @@ from pathlib import Path
 
 import asyncssh
 from readiness_reports import as_json, words
-from readiness_reports.as_text import MARKS, Line, clean, paint
+from readiness_reports.as_text import MARKS, Line, paint
+from readiness_reports.words import clean
 from rich.text import Text
 
 from readiness.cli.console import complain, console

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from readiness_reports import as_json, as_text, words
-from readiness_reports.as_text import MARKS, STYLES, Line, clean, paint
+from readiness_reports.as_text import MARKS, STYLES, Line, paint
+from readiness_reports.words import clean
 from readiness_schemas.report import ReportDocument
 from rich.text import Text
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from readiness_reports import words
 from readiness_reports.cover import lead
 from readiness_reports.outline import Outline
+from readiness_reports.words import clean
 
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?", "manual": "✎", "skip": "–"}
 STYLES = {
@@ -61,14 +62,10 @@ def paint(console: Console, lines: Iterable[Line]) -> None:
                 console.print(Text(" " * (line.indent + line.hang)) + row, soft_wrap=True)
 
 
-def clean(text: str) -> str:
-    """Text that cannot steer a terminal: what acts unseen (escapes, direction marks) is shown, never obeyed."""
-    return words.plain(text).expandtabs(4)
-
-
 def lines(document: ReportDocument, *, details: bool = True) -> Iterator[Line]:
     """The whole page, line by line; ``details`` off ends it after what blocks sign-off."""
     yield from head(document)
+    yield from changes(document)
     yield from blockers(document)
     if details:
         yield from findings(document)
@@ -101,6 +98,26 @@ def head(document: ReportDocument) -> Iterator[Line]:
 
 
 _COVERED = (("attested", "attested"), ("waived", "waived"), ("unproven", "not proven"))
+
+
+def changes(document: ReportDocument) -> Iterator[Line]:
+    """What became of the findings since the baseline; what regressed is named."""
+    baseline = document["baseline"]
+    if baseline is None:
+        return
+    counts = [
+        f"{len(baseline[kind])} {kind}" for kind in ("fixed", "regressed", "changed", "new", "gone") if baseline[kind]
+    ]
+    verdict, score = words.VERDICTS[baseline["verdict"]], words.score(baseline["score"])
+    yield _indented(
+        Text.assemble(
+            f"Since {words.minute(baseline['started_at'])} ({verdict}, score {score}): ",
+            (words.joined(counts) or "nothing changed", "bold"),
+            ".",
+        )
+    )
+    for finding in baseline["regressed"]:
+        yield _indented(Text(f"regressed: {clean(finding)}", style="bold red"), 4)
 
 
 def blockers(document: ReportDocument) -> Iterator[Line]:

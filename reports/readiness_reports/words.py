@@ -257,6 +257,11 @@ def plain(text: str) -> str:
     return UNSEEN.sub(_shown, text.replace("\r\n", "\n"))
 
 
+def clean(text: str) -> str:
+    """Text that cannot steer a terminal: what acts unseen (escapes, direction marks) is shown, never obeyed."""
+    return plain(text).expandtabs(4)
+
+
 def _shown(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:
