@@ -305,7 +305,8 @@ class RegistryImages(Check[ImageTarget, RegistryTalk, *tuple[System | Unread, ..
                 " architecture only."
             ),
             Status.UNKNOWN: (
-                "The registry was not reached, answered with an error of its own, or no image is declared."
+                "The registry was not reached, answered with an error of its own, asks for an account that is not"
+                " declared, or no image is declared; or no VM told its architecture."
             ),
             Status.MANUAL: "The site declares that there will be no registry.",
         },
@@ -356,8 +357,21 @@ class RegistryImages(Check[ImageTarget, RegistryTalk, *tuple[System | Unread, ..
                     remedy=f"Push the image, or correct its name and tag in `registry.images`:\n\n    {push}",
                     job=f"Push {image} to {registry.endpoint}",
                 )
+            case Holding.DENIED if registry.username is None:
+                return Judgement.unknown(
+                    f"The registry gives {image} to nobody without an account, and the site file declares none.",
+                    Cause.UNDECLARED,
+                    "`registry.username` is not in the site file",
+                    enable="Declare `registry.username` and `registry.password` as the VMs' engines will use them, and"
+                    " run the audit again.",
+                    observed=f"status {answer.status}{_said(answer)}",
+                    evidence=evidence,
+                    reasoning="A refusal of strangers says nothing about what an account would be given.",
+                    lane=Lane.AUTH,
+                    owner=Owner.DEPLOYER,
+                )
             case Holding.DENIED:
-                account = registry.username or "the anonymous account"
+                account = registry.username
                 refused = talk.login is Login.REFUSED
                 return Judgement.missed(
                     f"The registry does not let {account} pull {image}.",
@@ -375,7 +389,7 @@ class RegistryImages(Check[ImageTarget, RegistryTalk, *tuple[System | Unread, ..
                     ),
                     remedy=(
                         f"Give {account} the right to pull, and see that the image is there:\n\n"
-                        f"    docker login -u {registry.username or '<account>'} {registry.endpoint}\n    {pull}"
+                        f"    docker login -u {account} {registry.endpoint}\n    {pull}"
                     ),
                     job=f"Let {account} pull from {registry.endpoint}",
                 )
@@ -390,7 +404,24 @@ class RegistryImages(Check[ImageTarget, RegistryTalk, *tuple[System | Unread, ..
                     evidence=evidence,
                 )
             case Holding.HELD:
+                if not any(isinstance(system, System) for system in systems) and answer.platforms:
+                    return self._of_unknown_use(target, answer, wanted, evidence)
                 return self._held(target, answer, wanted, evidence)
+
+    def _of_unknown_use(
+        self, target: ImageTarget, answer: ImageAnswer, wanted: tuple[str, ...], evidence: tuple[Evidence, ...]
+    ) -> Judgement:
+        """Held, and no VM told which architecture it needs: the usual one will do, any other decides nothing."""
+        if all(f"linux/{one}" in answer.platforms for one in wanted):
+            return self._held(target, answer, wanted, evidence)
+        return Judgement.blocked(
+            f"vm.os[{target.vantages[0]}]",
+            f"The registry holds {target.image}, but for what the VMs need is not known.",
+            detail="no VM told its architecture",
+            expected=_expected_image(wanted),
+            observed=", ".join(answer.platforms),
+            evidence=evidence,
+        )
 
     def _held(
         self, target: ImageTarget, answer: ImageAnswer, wanted: tuple[str, ...], evidence: tuple[Evidence, ...]

@@ -188,7 +188,7 @@ def holds(answer: ImageAnswer, *machines: str, login: Login = Login.TAKEN, at: H
         (image(Holding.HELD, "linux/arm64", "linux/amd64"), ("x86_64", "aarch64"), Outcome.MET, None),
         # no VM told its architecture: the usual one is expected
         (image(Holding.HELD, "linux/amd64"), (), Outcome.MET, None),
-        (image(Holding.HELD, "linux/arm64"), (), Outcome.MISSED, Lane.CONFIGURATION),
+        (image(Holding.HELD, "linux/arm64"), (), Outcome.UNKNOWN, Lane.PROBE),
         (image(Holding.HELD, "linux/arm64"), ("x86_64",), Outcome.MISSED, Lane.CONFIGURATION),
         (image(Holding.HELD, "linux/amd64"), ("x86_64", "aarch64"), Outcome.MISSED, Lane.CONFIGURATION),
         (image(Holding.HELD, "windows/amd64"), ("x86_64",), Outcome.MISSED, Lane.CONFIGURATION),
@@ -207,6 +207,18 @@ def test_an_image_counts_for_the_vms_architecture(
     assert (judgement.outcome, judgement.lane) == (outcome, lane), judgement
     if outcome in (Outcome.MISSED, Outcome.WEAK):
         assert IMAGE in judgement.remedy or "docker buildx" in judgement.remedy
+
+
+def test_without_a_declared_account_a_refusal_breaks_no_rule() -> None:
+    """The engines may have an account that the site file does not name: that is asked for, not failed."""
+    site = planned(username=None, password=None)
+    target = RegistryImages().targets(site)[0]
+    assert isinstance(target, ImageTarget)
+    answer = talk(None, Scheme.BASIC, Login.NONE, image(Holding.DENIED))
+    judgement = RegistryImages().judge(target, answer, system("x86_64"))
+    assert judgement.reason is not None
+    assert (judgement.outcome, judgement.reason.code) == (Outcome.UNKNOWN, Cause.UNDECLARED)
+    assert "registry.username" in judgement.remedy
 
 
 def test_a_refused_account_is_told_from_a_missing_right() -> None:
