@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address
@@ -22,6 +22,7 @@ from readiness import (
     Obligation,
     Origin,
     Owner,
+    Reason,
     Requirement,
     Settled,
     Status,
@@ -30,7 +31,8 @@ from readiness import (
     Unread,
 )
 from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, Network, ReadDockerNetworks
-from readiness.probes.listener import Call, CallPort, PortProof, Reach, port_of
+from readiness.probes.linux import Identity, ReadIdentity
+from readiness.probes.listener import Call, CallPort, Obstacle, PortProof, Reach, port_of
 from readiness.probes.names import Address, Name, Names, ResolveNames
 from readiness.probes.neighbours import ANY_PORT, Neighbour, Neighbours, ReadNeighbours
 from readiness.probes.tcp import DialTcp, PathState, TcpPath
@@ -49,6 +51,7 @@ from readiness.site import (
     Vm,
     VmTarget,
 )
+from readiness_checks.path_words import rejected_by_peer
 
 SECTION = "Virtual Machines for the EXEC Components"
 
@@ -321,17 +324,19 @@ def _translated(target: PairTarget, ours: Neighbours, theirs: Neighbours) -> str
 # -- interconnect --------------------------------------------------------------------------------------------
 
 
-WayFact = PortProof | TcpPath | Neighbours | Unread
-
-
-class Interconnect(Check[PairTarget, *tuple[WayFact, ...]]):
+class Interconnect(
+    Check[
+        PairTarget, PortProof | TcpPath, Neighbours | Unread, Neighbours | Unread, Identity | Unread, Identity | Unread
+    ]
+):
     requirement = Requirement(
         id="network.interconnect",
         section=SECTION,
         text="Every EXEC VM can be reached by every other over the network.",
         proof=(
             "One VM dials the other's component port while a listener of ours answers there with a word that only it"
-            " knows. Where no listener may be opened, neighbourhood in one segment together with any answer counts."
+            " knows. Where no such word comes back, any answer counts if the two are neighbours in one segment: nobody"
+            " else can have given it then."
         ),
         outcomes={
             Status.PASS: "The other VM provably answered.",
@@ -339,8 +344,14 @@ class Interconnect(Check[PairTarget, *tuple[WayFact, ...]]):
                 "Nothing came back between two VMs whose components have nothing to say to each other, or only some"
                 " connects came through."
             ),
-            Status.FAIL: "Nothing came back, though the listener was up and a row of the table needs this direction.",
-            Status.UNKNOWN: "One of the two could not be asked, or an answer came that proves no one's identity.",
+            Status.FAIL: (
+                "Nothing of the other VM came back, though something was listening there and a row of the table needs"
+                " this direction."
+            ),
+            Status.UNKNOWN: (
+                "One of the two could not be asked, nothing could listen there, or an answer came that proves no one's"
+                " identity."
+            ),
         },
         remedy=(
             "Look for a firewall on <vm> first (firewall-cmd --list-all, ufw status, nft list ruleset), then between"
@@ -355,193 +366,418 @@ class Interconnect(Check[PairTarget, *tuple[WayFact, ...]]):
 
     def needs(self, target: PairTarget) -> Needs:
         vm, other, site = target.vm, target.other, target.site
-        neighbours = (Attempt(_neighbours(vm, site)), Attempt(_neighbours(other, site)))
         port = port_of(other, site)
-        if site.probing.listeners and port:
-            return (CallPort.of(other, site), *neighbours)
-        return (DialTcp(vm.name, other.address or other.name, port or ANY_PORT), *neighbours)
-
-    def judge(self, target: PairTarget, *facts: WayFact) -> Judgement:
-        way, *tables = facts
-        adjacent = _adjacent(target, [table for table in tables if isinstance(table, Neighbours)])
-        if isinstance(way, PortProof):
-            return self._called(target, way, way.call(target.vm.name), adjacent)
-        assert isinstance(way, TcpPath)
-        return self._dialled(target, way, adjacent)
-
-    def _called(self, target: PairTarget, proof: PortProof, call: Call, adjacent: bool) -> Judgement:
-        """By a listener of ours on the other VM, or by what has its port already."""
-        vm, other = target.vm.name, target.other.name
-        observed = call.path.observed if call.path is not None else "the caller gave no news of its connects"
-        evidence = (
-            _way(f"TCP connect to port {proof.port}", observed, Level.TCP, vm, proof),
-            _way("Answer", _ANSWERS[proof.reach(vm)], Level.PROTOCOL, vm, proof),
+        listening = site.probing.listeners and port
+        return (
+            CallPort.of(other, site) if listening else DialTcp(vm.name, other.address or other.name, port or ANY_PORT),
+            Attempt(_neighbours(vm, site)),
+            Attempt(_neighbours(other, site)),
+            Attempt(ReadIdentity(vm.name)),
+            Attempt(ReadIdentity(other.name)),
         )
-        match proof.reach(vm):
-            case Reach.PROVEN:
-                return self._met(target, "it answered with the nonce of this run", _WHY_NONCE, evidence)
-            case Reach.UNASKED:
-                trouble = call.trouble
-                return Judgement.unknown(
-                    f"Whether {vm} reaches {other} could not be learnt.",
-                    trouble.code if trouble is not None else Cause.UNSUPPORTED,
-                    trouble.detail if trouble is not None else observed,
-                    enable=(
-                        trouble.enable if trouble is not None else f"Try it by hand:\n\n    {_try(target, proof.port)}"
-                    ),
-                    evidence=evidence,
-                )
-            case Reach.ANSWERED | Reach.PLAUSIBLE | Reach.UNVERIFIED:
-                return self._answered(target, proof.port, observed, adjacent, evidence)
-            case Reach.UNSTABLE:
-                return self._unstable(target, observed, evidence)
-            case Reach.BLOCKED:
-                why = (
-                    f"A listener of this audit had the port on {other} all the time, and nothing came back."
-                    if proof.waited
-                    else f"Not even a refusal came back from {other}."
-                )
-                lane = call.path.lane if call.path is not None else Lane.FIREWALL
-                return self._lost(target, proof.port, observed, why, lane, evidence)
-            case Reach.ELSEWHERE:
-                why = f"Something accepted for {other} that does not know the nonce of the listener there."
-                return self._lost(target, proof.port, observed, why, Lane.ROUTE, evidence)
 
-    def _dialled(self, target: PairTarget, path: TcpPath, adjacent: bool) -> Judgement:
-        """By a connect alone, where no listener may be opened or the component's port is not known."""
-        evidence = (_way(f"TCP connect to port {path.port}", path.observed, Level.TCP, target.vm.name, path),)
-        if path.state in (PathState.OPEN, PathState.REFUSED):
-            return self._answered(target, path.port, path.observed, adjacent, evidence)
-        if path.state in (PathState.UNSTABLE, PathState.MIXED):
-            return self._unstable(target, path.observed, evidence)
-        if path.state is PathState.UNCLEAR or (path.port == ANY_PORT and path.state is PathState.FILTERED):
-            return Judgement.unknown(
-                f"Whether {target.vm.name} reaches {target.other.name} could not be learnt.",
-                Cause.UNSUPPORTED,
-                path.observed,
-                enable=(
-                    "Declare the component's port and allow `probing.listeners`, or try by hand:\n\n   "
-                    f" {_try(target, 22)}"
-                ),
-                evidence=evidence,
-            )
-        why = f"No connect from {target.vm.name} brought any answer of {target.other.name}, not even a refusal."
-        return self._lost(target, path.port, path.observed, why, path.lane, evidence)
+    def judge(
+        self,
+        target: PairTarget,
+        way: PortProof | TcpPath,
+        ours: Neighbours | Unread,
+        theirs: Neighbours | Unread,
+        identity: Identity | Unread,
+        other_identity: Identity | Unread,
+    ) -> Judgement:
+        return _Way(target, way, ours, theirs, identity, other_identity).judgement
 
-    def _met(self, target: PairTarget, observed: str, why: str, evidence: tuple[Evidence, ...]) -> Judgement:
+
+@dataclass(frozen=True)
+class _Way:
+    """All that is known of one direction."""
+
+    target: PairTarget
+    asked: PortProof | TcpPath
+    ours: Neighbours | Unread
+    theirs: Neighbours | Unread
+    identity: Identity | Unread
+    other_identity: Identity | Unread
+
+    @property
+    def judgement(self) -> Judgement:
+        """What the direction comes to."""
+        path, reach = self.path, self.reach
+        if self._never_left:
+            return self._one_machine()
+        if reach is Reach.PROVEN:
+            return self._proven()
+        if path is None or path.state is PathState.UNCLEAR:
+            return self._no_news()
+        if reach is Reach.UNSTABLE or path.state in (PathState.UNSTABLE, PathState.MIXED):
+            return self._unstable(path)
+        if reach is Reach.ELSEWHERE:
+            return self._stranger(path)
+        if self._answered(path):
+            if self.adjacent:
+                return self._by_neighbourhood(path)
+            if path.state is PathState.OPEN or not self.occupied:
+                return self._by_somebody(path)
+        if self.occupied or _at_the_source(path):
+            return self._lost(path)
+        return self._unheard(path)
+
+    # What was seen
+
+    @property
+    def vm(self) -> str:
+        return self.target.vm.name
+
+    @property
+    def other(self) -> str:
+        return self.target.other.name
+
+    @property
+    def proof(self) -> PortProof | None:
+        """The calls, where a listener was meant to take them."""
+        return self.asked if isinstance(self.asked, PortProof) else None
+
+    @property
+    def call(self) -> Call | None:
+        return self.asked.call(self.vm) if isinstance(self.asked, PortProof) else None
+
+    @property
+    def path(self) -> TcpPath | None:
+        return self.asked.call(self.vm).path if isinstance(self.asked, PortProof) else self.asked
+
+    @property
+    def reach(self) -> Reach | None:
+        return self.asked.reach(self.vm) if isinstance(self.asked, PortProof) else None
+
+    @property
+    def occupied(self) -> bool:
+        """Whether somebody had the port all the time, so that a connect that came through would have been accepted."""
+        return self.proof is not None and (self.proof.waited or self.proof.in_use)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """How the two see each other, where both could tell."""
+        if isinstance(self.ours, Unread) or isinstance(self.theirs, Unread):
+            return ()
+        vm, other = self.target.vm, self.target.other
+        return View.of(vm, other, self.ours, self.theirs), View.of(other, vm, self.theirs, self.ours)
+
+    @property
+    def adjacent(self) -> bool:
+        """Whether the two see each other's own hardware address, both ways."""
+        return bool(self.views) and all(view.sight is Sight.ADJACENT for view in self.views)
+
+    @property
+    def _never_left(self) -> bool:
+        """Whether what was dialled was the machine itself, so that no network had a part in it."""
+        call = self.call
+        same = call is not None and bool(call.seen_as) and call.seen_as == call.reached
+        return same or bool(self.views and self.views[0].sight is Sight.ITSELF)
+
+    def _answered(self, path: TcpPath) -> bool:
+        """Whether something came back that may be the other VM's own answer, a refusal included."""
+        by_itself = path.state is PathState.REJECTED and rejected_by_peer(path)
+        return by_itself or path.state in (PathState.OPEN, PathState.REFUSED)
+
+    # Outcomes
+
+    def _met(self, observed: str, why: str) -> Judgement:
         return Judgement.met(
-            f"{target.other.name} answers {target.vm.name} over the network.",
+            f"{self.other} answers {self.vm} over the network.",
             expected=_EXPECTED_WAY,
             observed=observed,
-            evidence=evidence,
+            evidence=self.evidence,
             reasoning=why,
         )
 
-    def _answered(
-        self, target: PairTarget, port: int, observed: str, adjacent: bool, evidence: tuple[Evidence, ...]
-    ) -> Judgement:
-        vm, other = target.vm.name, target.other.name
-        if adjacent:
-            why = (
-                f"{vm} and {other} see each other's own hardware address with no gateway between them, so the answer"
-                f" to the connect is {other}'s."
+    def _proven(self) -> Judgement:
+        call, proof = self.call, self.proof
+        notes = ["Only the listener of this audit on the other VM knew the nonce that came back."]
+        if call is not None and call.translated:
+            notes.append(f"{self.other} sees the caller as {call.seen_as}, so its address is translated on the way.")
+        if proof is not None and proof.homeless:
+            notes.append(f"No interface of {self.other} has {proof.address}, so that is translated on the way.")
+        return self._met("it answered with the nonce of this run", " ".join(notes))
+
+    def _by_neighbourhood(self, path: TcpPath) -> Judgement:
+        why = (
+            f"{self.vm} and {self.other} see each other's own hardware address with no gateway between them, so the"
+            f" answer to the connect is {self.other}'s."
+        )
+        if path.state is not PathState.OPEN and self.occupied:
+            why += (
+                f" Something was listening there, so that a packet filter turned the connect to port {path.port} away:"
+                " whether a component needs that port from here, its own row of the connectivity table says."
             )
-            return self._met(target, observed, why, evidence)
+        return self._met(path.observed, why)
+
+    def _one_machine(self) -> Judgement:
+        summary = f"Nothing crossed a network from {self.vm} to {self.other}: the address leads to the machine itself."
+        one, other = self.identity, self.other_identity
+        if isinstance(one, Identity) and isinstance(other, Identity) and one.boot_id == other.boot_id:
+            return Judgement.blocked(
+                "vm.one-component-each[site]",
+                summary,
+                detail=f"{self.vm} and {self.other} are one machine",
+                expected=_EXPECTED_WAY,
+                observed=self.observed,
+                evidence=self.evidence,
+                lane=Lane.CONFIGURATION,
+            )
+        return self._unknown(
+            summary,
+            Reason(
+                code=Cause.UNSUPPORTED,
+                detail="an address of the one is an address of the other too",
+                enable=f"Give {self.vm} and {self.other} different `address` values in the site file, each held by its"
+                " own VM.",
+            ),
+            lane=Lane.CONFIGURATION,
+        )
+
+    def _no_news(self) -> Judgement:
+        trouble = self.call.trouble if self.call is not None else None
+        reason = trouble or Reason(
+            code=Cause.UNSUPPORTED,
+            detail=self.observed,
+            enable=f"Install python3 on {self.vm}, whose errors are exact, and run the audit again.",
+        )
+        return self._unknown(f"Whether {self.vm} reaches {self.other} could not be learnt.", reason)
+
+    def _by_somebody(self, path: TcpPath) -> Judgement:
+        return self._unknown(
+            f"Something answers {self.vm} at the address of {self.other}; that it is {self.other} is not proven.",
+            self._unproven(f"an answer came back ({path.observed}), and the two are not seen next to each other"),
+        )
+
+    def _unheard(self, path: TcpPath) -> Judgement:
+        return self._unknown(
+            f"Whether {self.vm} reaches {self.other} could not be proven: nothing could listen there.",
+            self._unproven(f"a port where nobody listens may stay silent ({path.observed})"),
+        )
+
+    def _unproven(self, seen: str) -> Reason:
+        """Why no listener of ours could decide it, with what was seen instead."""
+        no = self._no_listener
+        return Reason(code=no.code, detail=f"{no.detail}; {seen}", enable=no.enable, by=no.by)
+
+    def _unknown(self, summary: str, reason: Reason, *, lane: Lane = Lane.PROBE) -> Judgement:
+        enable = reason.enable or "Mend what the reason names and run the audit again."
         return Judgement.unknown(
-            f"Something answers {vm} at the address of {other}, but whether it is {other} is not proven.",
-            Cause.UNSUPPORTED,
-            "no listener of this audit could answer there, and the two are not seen next to each other",
-            enable=(
-                f"Allow `probing.listeners` and free port {port} on {other} for the time of the audit, or try by hand"
-                f" while a listener of yours runs there:\n\n    {_try(target, port)}"
-            ),
-            evidence=evidence,
-            observed=observed,
-        )
-
-    def _unstable(self, target: PairTarget, observed: str, evidence: tuple[Evidence, ...]) -> Judgement:
-        return Judgement.weak(
-            f"Only some connects from {target.vm.name} to {target.other.name} come through.",
+            summary,
+            reason.code,
+            reason.detail,
+            enable=enable,
+            by=reason.by,
             expected=_EXPECTED_WAY,
-            observed=observed,
-            evidence=evidence,
-            lane=Lane.ROUTE,
-            reasoning=(
-                "Attempts that were started one second apart disagree: the way is there and not to be relied on."
-            ),
-            remedy=(
-                "Look for a duplicate address, a flapping link or two firewalls with different rules:\n\n"
-                f"    ping -c 20 {target.other.address}\n    ip neigh show to {target.other.address}"
-            ),
-            job=f"Make the way from {target.vm.name} to {target.other.name} stable",
+            observed=self.observed,
+            evidence=self.evidence,
+            lane=lane,
         )
 
-    def _lost(
-        self, target: PairTarget, port: int, observed: str, why: str, lane: Lane, evidence: tuple[Evidence, ...]
+    @property
+    def _no_listener(self) -> Reason:
+        """Why nothing of ours answered there."""
+        proof, other = self.proof, self.other
+        if proof is None and port_of(self.target.other, self.target.site):
+            return Reason(
+                code=Cause.UNSUPPORTED,
+                detail="`probing.listeners` is false in the site file",
+                enable="Set `probing.listeners: true` in the site file: the audit holds the port for a few seconds,"
+                " only where it is free, and lets it go.",
+            )
+        if proof is None:
+            return Reason(
+                code=Cause.UNSUPPORTED,
+                detail=f"the port of {self.target.other.role.label} is published nowhere, so nothing could hold it",
+                enable=f"Declare the `port` of {other} in the site file.",
+            )
+        if proof.trouble is not None:
+            return proof.trouble
+        if proof.in_use:
+            return Reason(
+                code=Cause.UNSUPPORTED,
+                detail=f"port {proof.port} of {other} is in use, so that no listener of this audit could answer there",
+                enable=f"Free the port for the time of the audit, or look on {other} for the connection while it is"
+                f" made:\n\n    {_try(self.target, proof.port)}",
+            )
+        if proof.not_held is not None:
+            low = proof.not_held.obstacle is Obstacle.PERMISSION
+            return Reason(
+                code=Cause.PERMISSION if low else Cause.UNSUPPORTED,
+                detail=f"{other} could not hold port {proof.port}: {proof.not_held.text}",
+                enable=f"Declare the component's port for {other} above 1023."
+                if low
+                else f"See why {other} cannot hold the port, then run the audit again.",
+            )
+        return Reason(
+            code=Cause.UNSUPPORTED,
+            detail=f"{self.vm} could not carry a word to the listener on {other}",
+            enable=f"Allow SSH forwarding on {self.vm} while the audit runs, or install python3 there.",
+        )
+
+    def _unstable(self, path: TcpPath) -> Judgement:
+        return Judgement.weak(
+            f"Only some connects from {self.vm} to {self.other} come through.",
+            expected=_EXPECTED_WAY,
+            observed=path.observed,
+            evidence=self.evidence,
+            lane=Lane.ROUTE,
+            reasoning="Calls of the same run disagree: the way is there and not to be relied on.",
+            remedy=(
+                f"On {self.vm}, look for a duplicate address, a flapping link or two firewalls that disagree:\n\n"
+                f"    ping -c 20 {self.target.other.address}\n    ip neigh show to {self.target.other.address}"
+            ),
+            job=f"Make the way from {self.vm} to {self.other} stable",
+        )
+
+    def _stranger(self, path: TcpPath) -> Judgement:
+        address = self.target.other.address
+        return self._conclude(
+            path.observed,
+            why=f"Something accepted at {address} that does not know the nonce of the listener on {self.other}.",
+            lane=Lane.ROUTE,
+            remedy=f"Find out who has {address} as {self.vm} sees it, and correct the address or the translation:\n\n"
+            f"    ip route get {address}\n    ip neigh show to {address}",
+            job=f"Find out who answers {self.vm} at {address} instead of {self.other}",
+        )
+
+    def _lost(self, path: TcpPath) -> Judgement:
+        address, port = self.target.other.address, path.port
+        source = next(iter(path.sources), self.target.vm.address)
+        family = "ipv6" if ":" in (source or "") else "ipv4"
+        job = f"Let {self.vm} through to {self.other}"
+        waited = f"Something was listening on port {port} of {self.other} all the time, and"
+        if path.state is PathState.DNS:
+            return self._conclude(
+                path.observed,
+                why=f"The resolver of {self.vm} has no address for {path.host}.",
+                lane=Lane.DNS,
+                remedy=f"Declare a numeric `address` for {self.other}, or make the name resolve on {self.vm}:\n\n"
+                f"    getent ahosts {path.host}\n    cat /etc/resolv.conf",
+                job=f"Make {path.host} resolve on {self.vm}",
+            )
+        if path.state is PathState.DENIED:
+            return self._conclude(
+                path.observed,
+                why=f"The connect failed on {self.vm} before anything left it.",
+                lane=Lane.FIREWALL,
+                remedy=f"Find the rule on {self.vm} that forbids it:\n\n    sudo nft list ruleset\n"
+                f"    sudo iptables -S OUTPUT\n    ip route get {address}",
+                job=job,
+                owner=Owner.DEPLOYER,
+            )
+        if path.lane is Lane.ROUTE:
+            return self._conclude(
+                path.observed,
+                why=f"{self.vm}, or a router on the way, reports that the address cannot be reached.",
+                lane=Lane.ROUTE,
+                remedy=f"Follow the way from {self.vm}:\n\n    ip route get {address}\n    ip neigh show to {address}",
+                job=job,
+            )
+        return self._conclude(
+            path.observed,
+            why=f"{waited} no connect came through: a packet filter on {self.other} or on the way keeps {self.vm} out.",
+            lane=Lane.FIREWALL,
+            remedy=(
+                f"Admit {self.vm} on {self.other}, by firewalld or ufw; if it does already, look between the two:\n\n"
+                f'    sudo firewall-cmd --permanent --add-rich-rule=\'rule family="{family}"'
+                f' source address="{source}" port port="{port}" protocol="tcp" accept\'\n'
+                "    sudo firewall-cmd --reload\n"
+                f"    sudo ufw allow proto tcp from {source} to any port {port}   # where ufw is in use"
+            ),
+            job=job,
+        )
+
+    def _conclude(
+        self, observed: str, *, why: str, lane: Lane, remedy: str, job: str, owner: Owner | None = None
     ) -> Judgement:
-        vm, other = target.vm, target.other
+        """A miss where a row of the table needs the direction, else a warning."""
+        vm, other = self.target.vm, self.target.other
         needed = other.role is Role.EXCS and vm.role in (Role.EXAS, Role.EXCP)
-        conclude = Judgement.missed if needed else Judgement.weak
         use = (
             f"The connectivity table needs this direction: {vm.role.label} calls EXCS."
             if needed
-            else (
-                "No row of the connectivity table needs this direction, though the page asks that all can communicate."
-            )
+            else "No row of the connectivity table needs this direction, though the page asks that all can communicate."
         )
+        conclude = Judgement.missed if needed else Judgement.weak
         return conclude(
             f"{vm.name} does not reach {other.name}.",
             expected=_EXPECTED_WAY,
             observed=observed,
-            evidence=evidence,
+            evidence=self.evidence,
             lane=lane,
+            owner=owner,
             reasoning=f"{why} {use}",
-            remedy=(
-                f"Admit {vm.address} on {other.name}, by firewalld or by ufw; if it does already, look between the"
-                " two:\n\n"
-                f'    sudo firewall-cmd --permanent --add-rich-rule=\'rule family="{_family(vm)}"'
-                f' source address="{vm.address}" port port="{port}" protocol="tcp" accept\'\n'
-                "    sudo firewall-cmd --reload\n"
-                f"    sudo ufw allow proto tcp from {vm.address} to any port {port}"
-            ),
-            job=f"Let {vm.name} through to {other.name}",
+            remedy=remedy,
+            job=job,
         )
+
+    # What is shown
+
+    @property
+    def observed(self) -> str:
+        return self.path.observed if self.path is not None else "the caller gave no news of its connects"
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        return tuple(self._shown())
+
+    def _shown(self) -> Iterator[Evidence]:
+        proof, call, path = self.proof, self.call, self.path
+        if call is not None and self.reach is Reach.PROVEN:
+            both = "both ways" if call.reported else "one way"
+            seen = f"; {self.other} sees the caller as {call.seen_as}" if call.seen_as else ""
+            yield Evidence(
+                label="Nonce and word",
+                value=f"came back, {both}{seen}",
+                level=Level.PROTOCOL,
+                of=proof,
+                vantage=self.vm,
+            )
+        elif call is not None and call.heard:
+            yield Evidence(
+                label="Heard instead of the nonce", value=ascii(call.heard), level=Level.TCP, of=proof, vantage=self.vm
+            )
+        if path is not None:
+            yield Evidence(
+                label=f"TCP connect to port {path.port}",
+                value=path.observed,
+                level=Level.TCP,
+                of=self.asked,
+                vantage=self.vm,
+                method=path.method or None,
+            )
+        if proof is not None:
+            yield Evidence(
+                label=f"Port {proof.port}", value=_holder(proof), level=Level.DECLARED, of=proof, vantage=self.other
+            )
+        for view, table in zip(self.views, (self.ours, self.theirs), strict=False):
+            if isinstance(table, Neighbours):
+                yield replace(view.evidence(table), level=Level.TCP)
+
+
+def _at_the_source(path: TcpPath) -> bool:
+    """Whether the VM that dials is itself what keeps the connect from leaving: whoever listens there makes no odds."""
+    unrouted = path.deciding is not None and path.deciding.unrouted
+    return path.state in (PathState.DNS, PathState.DENIED) or unrouted
+
+
+def _holder(proof: PortProof) -> str:
+    if proof.held is not None:
+        early = f"; let go of early: {proof.trouble.detail}" if proof.trouble is not None else ""
+        return f"held by the audit on {proof.held.address or 'all addresses'} ({proof.held.tool}){early}"
+    if proof.in_use:
+        return "in use"
+    why = proof.trouble.detail if proof.trouble is not None else proof.not_held.text if proof.not_held else "no reason"
+    return f"not held by the audit: {why}"
 
 
 _EXPECTED_WAY = "the other VM provably answers"
-_WHY_NONCE = "Only the listener of this audit on the other VM knew the nonce that came back."
-_ANSWERS = {
-    Reach.PROVEN: "the nonce of the listener there",
-    Reach.ANSWERED: "accepted by a service that has the port already",
-    Reach.BLOCKED: "none",
-    Reach.ELSEWHERE: "accepted, without the nonce of the listener there",
-    Reach.PLAUSIBLE: "a refusal, since no listener could be opened there",
-    Reach.UNVERIFIED: "accepted, by whom could not be asked",
-    Reach.UNSTABLE: "to some of the connects",
-    Reach.UNASKED: "no news from the caller",
-}
-
-
-def _way(label: str, value: str, level: Level, vantage: str, of: object) -> Evidence:
-    return Evidence(label=label, value=value, level=level, vantage=vantage, of=of)
-
-
-def _adjacent(target: PairTarget, tables: Sequence[Neighbours]) -> bool:
-    """Whether the two see each other's own hardware address, both ways."""
-    by_name = {table.vantage: table for table in tables}
-    ours, theirs = by_name.get(target.vm.name), by_name.get(target.other.name)
-    if ours is None or theirs is None:
-        return False
-    views = (View.of(target.vm, target.other, ours, theirs), View.of(target.other, target.vm, theirs, ours))
-    return all(view.sight is Sight.ADJACENT for view in views)
 
 
 def _try(target: PairTarget, port: int) -> str:
     return f"timeout 5 bash -c '</dev/tcp/{target.other.address}/{port}' && echo open    # on {target.vm.name}"
-
-
-def _family(vm: Vm) -> str:
-    return "ipv6" if ":" in (vm.address or "") else "ipv4"
 
 
 # -- names ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -18,16 +17,13 @@ from readiness_checks.network import (
 from readiness.check import Settled
 from readiness.model import Cause, Judgement, Lane, Outcome, Reason, Unread
 from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetwork, DockerNetworks, Network
-from readiness.probes.listener import Call, Echo, Held, NotHeld, Obstacle, PortProof
 from readiness.probes.names import Name, Names
 from readiness.probes.neighbours import Neighbour, Neighbours, Peer
-from readiness.probes.tcp import AddressPath, TcpPath
 from readiness.site import (
     ConfigDb,
     Endpoint,
     Engine,
     GenesysCloud,
-    Probing,
     Redis,
     Role,
     Site,
@@ -36,7 +32,6 @@ from readiness.site import (
     Vm,
     VmTarget,
 )
-from readiness.vantage import Dialled, PathVerdict, Resolution
 from tests.lab.engine import site
 
 GENESYS_CLOUD = GenesysCloud(
@@ -192,146 +187,6 @@ def test_every_vm_reads_its_tables_once() -> None:
     """All pairs of a VM share one question."""
     targets = [one for one in OneSegment().targets(four()) if isinstance(one, PairTarget)]
     assert len({probe for target in targets for probe in OneSegment().needs(target)}) == 3
-
-
-# -- interconnect
-
-
-OPEN, REFUSED, TIMEOUT = PathVerdict.OPEN, PathVerdict.REFUSED, PathVerdict.TIMEOUT
-
-
-def connects(*verdicts: PathVerdict, port: int = 3640) -> TcpPath:
-    attempts = tuple(Dialled(verdict=verdict, ms=1.0, tool="python") for verdict in verdicts)
-    return TcpPath(
-        vantage="exas-1",
-        host="10.0.0.1",
-        port=port,
-        resolution=Resolution(name="10.0.0.1", addresses=("10.0.0.1",)),
-        tried=(AddressPath(address="10.0.0.1", attempts=attempts),),
-    )
-
-
-def proof(path: TcpPath | None, echo: Echo = Echo.UNSAID, *, held: bool = True, in_use: bool = False) -> PortProof:
-    call = Call(
-        source="exas-1",
-        path=path,
-        trouble=None if path is not None else UNREAD.reason,
-        word="w",
-        echo=echo,
-        heard="",
-        seen_as="",
-        reached="",
-        reported=False,
-    )
-    return PortProof(
-        carrier="excs-1",
-        address="10.0.0.1",
-        port=3640,
-        held=Held(address="10.0.0.1", port=3640, tool="python3") if held else None,
-        not_held=NotHeld(obstacle=Obstacle.IN_USE, text="taken") if in_use else None,
-        trouble=None if held or in_use else Reason(code=Cause.TOOL_MISSING, detail="nothing to listen with"),
-        calls=(call,),
-        released=True,
-    )
-
-
-def test_a_machine_that_hides_its_cards_is_no_stranger() -> None:
-    """Without /sys nobody knows whose hardware address answered: that is no proxy ARP."""
-    ours = neighbours("10.0.0.1", A_MAC, "10.0.0.2", ADJACENT_THERE)
-    theirs = neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK)
-    judgement = OneSegment().judge(pair(), ours, replace(theirs, macs=frozenset()))
-    assert judgement.outcome is Outcome.UNKNOWN
-    assert "does not show its own network cards" in judgement.observed
-
-
-def test_a_loopback_address_is_nobodys_name() -> None:
-    """An address that means the asking machine itself is said to be that, not to be unknown there."""
-    peers = {"10.0.0.2": Peer(name="10.0.0.2", neighbours=())}
-    ours = replace(neighbours("10.0.0.1", A_MAC, "10.0.0.2"), peers=peers)
-    judgement = OneSegment().judge(pair(), ours, neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK))
-    assert judgement.outcome is Outcome.UNKNOWN
-    assert "as an address of its own" in judgement.observed
-    nameless = replace(ours, peers={"10.0.0.2": Peer(name="10.0.0.2", neighbours=(), error="not known")})
-    judgement = OneSegment().judge(pair(), nameless, neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK))
-    assert "does not resolve" in judgement.observed
-
-
-def direction(name: str, **changes: object) -> PairTarget:
-    of = four(**changes)
-    return next(one for one in Interconnect().targets(of) if isinstance(one, PairTarget) and one.name == name)
-
-
-def reached(way: PortProof | TcpPath, *, adjacent: bool, name: str = "exas-1->excs-1") -> Judgement:
-    target = direction(name)
-    mac = B_MAC if adjacent else R_MAC
-    ours = Neighbours(
-        vantage=target.vm.name,
-        macs=frozenset({A_MAC}),
-        addresses=frozenset(),
-        peers={"10.0.0.1": Peer(name="10.0.0.1", neighbours=(sees("10.0.0.1", mac=mac, asked=True),))},
-    )
-    theirs = Neighbours(
-        vantage="excs-1",
-        macs=frozenset({B_MAC}),
-        addresses=frozenset(),
-        peers={"10.0.0.2": Peer(name="10.0.0.2", neighbours=(sees("10.0.0.2", mac=A_MAC, asked=True),))},
-    )
-    return Interconnect().judge(target, way, ours, theirs)
-
-
-@pytest.mark.parametrize(
-    ("way", "adjacent", "outcome"),
-    [
-        (proof(connects(OPEN, OPEN), Echo.OURS), False, Outcome.MET),
-        # somebody has the port: who answered is known by neighbourhood alone
-        (proof(connects(OPEN), held=False, in_use=True), True, Outcome.MET),
-        (proof(connects(OPEN), held=False, in_use=True), False, Outcome.UNKNOWN),
-        (proof(connects(REFUSED), held=False), True, Outcome.MET),
-        (proof(connects(REFUSED), held=False), False, Outcome.UNKNOWN),
-        (proof(connects(TIMEOUT, TIMEOUT)), True, Outcome.MISSED),
-        (proof(connects(REFUSED)), True, Outcome.MISSED),
-        (proof(connects(TIMEOUT), held=False), True, Outcome.MISSED),
-        (proof(connects(OPEN), Echo.FOREIGN), True, Outcome.MISSED),
-        (proof(connects(OPEN, TIMEOUT), Echo.OURS), True, Outcome.WEAK),
-        (proof(None), True, Outcome.UNKNOWN),
-        (connects(REFUSED), True, Outcome.MET),
-        (connects(REFUSED), False, Outcome.UNKNOWN),
-        (connects(TIMEOUT), True, Outcome.MISSED),
-        (connects(OPEN, TIMEOUT), True, Outcome.WEAK),
-        # a port that nobody uses may be dropped by rule, which says nothing
-        (connects(TIMEOUT, port=9), True, Outcome.UNKNOWN),
-        (connects(REFUSED, port=9), True, Outcome.MET),
-    ],
-)
-def test_a_way_is_proven_by_a_nonce_or_by_neighbourhood(
-    way: PortProof | TcpPath, adjacent: bool, outcome: Outcome
-) -> None:
-    """The listener's nonce passes, any answer passes between neighbours, silence where a row needs it is a miss."""
-    judgement = reached(way, adjacent=adjacent)
-    assert judgement.outcome is outcome, judgement
-    if outcome is Outcome.MISSED:
-        assert "10.0.0.2" in judgement.remedy
-
-
-def test_a_way_that_no_row_needs_only_warns() -> None:
-    """EXCS calls nobody: silence towards EXAS is told and does not block."""
-    lost = proof(connects(TIMEOUT))
-    backwards = Call(**{**vars(lost.calls[0]), "source": "excs-1"})
-    judgement = Interconnect().judge(
-        direction("excs-1->exas-1"), replace(lost, carrier="exas-1", calls=(backwards,)), UNREAD, UNREAD
-    )
-    assert (judgement.outcome, "No row" in judgement.reasoning) == (Outcome.WEAK, True)
-
-
-def test_who_is_asked_depends_on_what_is_allowed() -> None:
-    """A listener where the site allows it, a connect alone where it does not, or where no port is known."""
-    listened = Interconnect().needs(direction("exas-1->excs-1"))[0]
-    dialled = Interconnect().needs(direction("exas-1->excs-1", probing=Probing(listeners=False)))[0]
-    assert (type(listened).__name__, type(dialled).__name__) == ("CallPort", "DialTcp")
-    every = [
-        one for one in Interconnect().targets(four()) if isinstance(one, PairTarget) and one.other.name == "excs-1"
-    ]
-    assert len({Interconnect().needs(target)[0] for target in every}) == 1
 
 
 # -- names
