@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from readiness.model import Cause, ProbeError, Reason
 from readiness.probe import Probe
@@ -132,6 +132,7 @@ class AskRegistry(Probe[RegistryTalk]):
     username: str | None
     password: SecretRef | None
     ca_file: Path | None
+    token_service: str | None = None
     images: tuple[str, ...]
 
     @staticmethod
@@ -143,6 +144,7 @@ class AskRegistry(Probe[RegistryTalk]):
             username=registry.username,
             password=registry.password,
             ca_file=registry.ca_file,
+            token_service=registry.token_service,
             images=registry.images,
         )
 
@@ -367,6 +369,14 @@ class _Talk:
                 "the registry sends its clients to a token service without TLS, where no password is shown",
                 enable="Set the registry's token realm to an https URL.",
             )
+        if self._account is not None and not self._may_know(realm):
+            service = one_line(f"{realm.scheme}://{realm.netloc.rpartition('@')[2]}", 200)
+            raise ProbeError(
+                Cause.UNSUPPORTED,
+                f"the registry sends its clients to another host for a token, {service}, which was not shown the "
+                "account (declare it as `registry.token_service` where it is yours)",
+                enable=f"Declare `registry.token_service: {service}` in the site file, where that host is yours.",
+            )
         query = [("service", self._challenge.service)] if self._challenge.service else []
         if repository is not None:
             query.append(("scope", f"repository:{repository}:pull"))
@@ -378,6 +388,16 @@ class _Talk:
         self._token(result)
         return result
 
+    def _may_know(self, realm: SplitResult) -> bool:
+        """Whether the account is meant for that host: whoever answers for the registry may name any."""
+        if realm.hostname == urlsplit(self._probe.url).hostname:
+            return True
+        declared = self._probe.token_service
+        try:
+            return declared is not None and _origin(realm) == _origin(urlsplit(declared))
+        except ValueError:  # a port that is none
+            return False
+
     def _token(self, result: HttpResult) -> Secret | None:
         if not isinstance(result, HttpAnswer) or result.status != 200:
             return None
@@ -388,6 +408,10 @@ class _Talk:
         token = Secret(value)
         self._vantages.learn(token)
         return token
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 @dataclass(frozen=True, kw_only=True)

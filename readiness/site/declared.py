@@ -133,13 +133,17 @@ class Redis:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """``url`` without a path; ``images`` as ``repository:tag`` or ``repository@digest``."""
+    """``url`` without a path; ``images`` as ``repository:tag`` or ``repository@digest``.
+
+    ``token_service`` is the one other host that may be shown the account, where the registry hands its clients on.
+    """
 
     url: str
     endpoint: Endpoint
     username: str | None = None
     password: SecretRef | None = None
     ca_file: Path | None = None
+    token_service: str | None = None
     images: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ from readiness.site.document import MAX_BYTES, Flaw, Node, read_document
 from readiness.site.page import PAGES
 from readiness.site.problems import Problem, SiteFileError
 from readiness.site.recorded import Setting, laid_over, tree
-from readiness.site.validate import Json, Validation
+from readiness.site.validate import Json, KnownChecks, Validation
 from readiness.vantage import HostAccess, JumpAccess, Limits
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ ROLE_NAME = "EX Integration"
 def load_site(
     path: Path,
     *,
-    known_checks: Collection[str] | None = None,
+    known_checks: KnownChecks | None = None,
     files: bool = True,
     settings: Sequence[Setting] = (),
 ) -> Site:
     """Read, check and understand a site file.
 
-    ``known_checks`` are the ids that attestations and waivers may name (any where it is ``None``); with ``files``
-    unset, certificates that the file names need not be there. ``settings`` are laid over the file before it is
-    checked; the site's digest is then that of what it declares, no file's.
+    ``known_checks`` gives the ids that attestations and waivers may name (any where it is ``None``); it is asked only
+    where they name one. With ``files`` unset, certificates that the file names need not be there. ``settings`` are
+    laid over the file before it is checked; the site's digest is then that of what it declares, no file's.
 
     Raises:
         SiteFileError: with every problem of the file, each with its line and column.
@@ -121,7 +121,7 @@ def _site(
     flaws: tuple[Flaw, ...],
     path: Path,
     digest: str | None,
-    known_checks: Collection[str] | None,
+    known_checks: KnownChecks | None,
     files: bool,
     base: Path | None = None,
 ) -> Site:
@@ -333,6 +333,7 @@ class _Build:
             username=keys.maybe("username"),
             password=keys.secret("password"),
             ca_file=keys.path("ca_file"),
+            token_service=keys.maybe("token_service"),
             images=keys.texts("images"),
         )
 

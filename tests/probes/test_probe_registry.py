@@ -182,6 +182,65 @@ async def test_no_password_is_shown_to_a_token_service_without_tls(tmp_path: Pat
     assert (found.login, found.images["exec/excs:1"].holding) == (Login.UNTOLD, Holding.UNCLEAR)
 
 
+@pytest.mark.parametrize(
+    ("realm", "token_service", "shown"),
+    [
+        ("https://registry.example/token", None, True),
+        ("https://REGISTRY.example/token", None, True),
+        ("https://token.example/token", None, False),
+        ("https://registry.example.evil.example/token", None, False),
+        ("https://registry.example@token.example/token", None, False),
+        ("https://token.example/token", "https://token.example", True),
+        ("https://token.example/token", "https://token.example:443/", True),
+        ("https://token.example:8443/token", "https://token.example", False),
+        ("https://token.example:99999/token", "https://token.example", False),
+        ("https://token.example/token", "https://other.example", False),
+    ],
+)
+async def test_the_account_follows_to_no_host_that_the_site_does_not_name(
+    tmp_path: Path, realm: str, token_service: str | None, shown: bool
+) -> None:
+    """Whoever answers for the registry may name any token service; only its own host and a declared one are asked."""
+    heard: list[bytes] = []
+    authority = Authority.found(tmp_path)
+    names = ("registry.example", "token.example", "registry.example.evil.example")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if asked.startswith(b"GET /token"):
+            heard.append(asked)
+        challenge = f'WWW-Authenticate: Bearer realm="{realm}",service="r"'
+        writer.write(f"HTTP/1.1 401 No\r\n{challenge}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+
+    async with listening(serve, tls=authority.serving(*names)) as port:
+        probe = replace(question(authority, "exec/excs:1"), token_service=token_service)
+        found, _ = await talk(probe, Mapped("excs-1", dict.fromkeys(names, port)))
+    assert any(b"authorization: basic" in asked.lower() for asked in heard) is shown
+    assert bool(heard) is shown
+    if not shown:
+        assert found.login is Login.UNTOLD
+        assert found.images["exec/excs:1"].holding is Holding.UNCLEAR
+
+
+async def test_a_stranger_asks_any_token_service(tmp_path: Path) -> None:
+    """Without an account there is nothing to betray: the realm is followed, as an engine does."""
+    heard: list[bytes] = []
+    authority = Authority.found(tmp_path)
+    challenge = 'Bearer realm="https://token.example/token",service="r"'
+    answer = f"401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n"
+    async with (
+        listening(_always(answer), tls=authority.serving("registry.example")) as port,
+        listening(
+            _always("200 OK\r\nContent-Length: 0\r\n\r\n", heard), tls=authority.serving("token.example")
+        ) as there,
+    ):
+        probe = replace(question(authority, "exec/excs:1"), username=None, password=None)
+        await talk(probe, Mapped("excs-1", {"registry.example": port, "token.example": there}))
+    assert heard
+    assert not any(b"authorization" in asked.lower() for asked in heard)
+
+
 @pytest.mark.parametrize("realm", ["http://[::1", "ftp://x/", "", "https://exec:pw@token.example/"])
 async def test_a_realm_that_makes_no_sense_is_no_crash(tmp_path: Path, realm: str) -> None:
     """A registry can name anything as its token service; then nothing is asked there."""
