@@ -79,3 +79,13 @@ def test_a_pipe_gets_whole_lines_and_a_terminal_hanging_ones() -> None:
     assert " ".join(["--option"] * 20) in wrapped
     before, _, _ = wrapped.partition("    to do")
     assert all(len(line) <= 60 for line in before.splitlines())
+
+
+def test_a_rerun_says_what_changed() -> None:
+    """The baseline's standing, counts of what changed, and every regression by its id."""
+    text = shown(documents.sample())
+    (line,) = [line for line in text.splitlines() if line.startswith("  Since ")]
+    assert "1 regressed" in line
+    assert "3 fixed" in line
+    assert text.count("    regressed: ") == 1
+    assert "Since" not in shown({**documents.sample(), "baseline": None})
