@@ -144,7 +144,7 @@ def size(
     caps: Annotated[float, typer.Option("--caps", min=0, help="Call arrivals a second.", show_default=False)],
 ) -> None:
     """Print the Redis memory that so many agents and calls need, with the reasoning."""
-    from readiness.cli.catalogue import size
+    from readiness.cli.size import size
 
     raise typer.Exit(size(agents, caps))
 
@@ -188,7 +188,7 @@ def render(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to; else standard output.")] = None,
 ) -> None:
     """Draw a report again from its JSON."""
-    from readiness.cli.audit import render
+    from readiness.cli.reports import render
 
     raise typer.Exit(render(report, format.value, out))
 

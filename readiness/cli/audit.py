@@ -1,4 +1,4 @@
-"""``readiness audit`` and ``readiness render``."""
+"""``readiness audit``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from readiness_schemas.report import ReportDocument
 
 from readiness.cli.console import complain, console, load, pack
 from readiness.cli.live import LiveView, PlainView, View
+from readiness.cli.reports import FORMATS, write
 from readiness.gather import unwatched
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
 from readiness.site import Site
 
-FORMATS = {"html": "report.html", "json": "report.json", "md": "report.md", "junit": "report.xml", "csv": "report.csv"}
 EXITS = {"ready": 0, "ready_with_exceptions": 0, "not_ready": 1, "not_proven": 3}
 WORST_FIRST = (130, 4, 2, 1, 3, 0)
 REPORTS = Path("readiness-reports")
@@ -132,52 +132,6 @@ def _interrupting(stop: asyncio.Event) -> Iterator[None]:
         yield
     finally:
         let_go()
-
-
-def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write ``report.json`` and the formats asked for into ``folder``; each file appears whole or not at all."""
-    text = as_json.dumps(document)
-    as_json.validate(document)
-    paths = []
-    for name in dict.fromkeys(("json", *formats)):
-        path = folder / FORMATS[name]
-        as_json.write(path, text if name == "json" else drawn(document, name))
-        paths.append(path)
-    return paths
-
-
-def drawn(document: ReportDocument, name: str) -> str:
-    """The report in one format other than JSON."""
-    if name == "html":
-        from readiness_reports import as_html
-
-        return as_html.render(document)
-    if name == "md":
-        from readiness_reports import as_markdown
-
-        return as_markdown.render(document)
-    if name == "junit":
-        from readiness_reports import as_junit
-
-        return as_junit.render(document)
-    from readiness_reports import as_csv
-
-    return as_csv.render(document)
-
-
-def render(report: Path, name: str, out: Path | None) -> int:
-    """Draw a report again in another format."""
-    try:
-        document = as_json.read(report)
-    except as_json.ReportUnreadable as error:
-        complain(str(error))
-        return 2
-    text = drawn(document, name)
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        as_json.write(out, text)
-    return 0
 
 
 def _folder(site: Site, out: str | None, *, several: bool) -> Path:

@@ -1,4 +1,4 @@
-"""``readiness plan``, ``size`` and ``checks``: what is known before anything is touched."""
+"""``readiness plan`` and ``checks``: what is known before anything is touched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import typer
 from readiness_reports import words
-from readiness_reports.as_text import MARKS, STYLES, Line, paint
 from readiness_reports.outline import passages
 from readiness_reports.words import clean
 
@@ -22,7 +21,6 @@ from readiness.model import Requirement, Status
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
 from readiness.probe import HostProbe
-from readiness.site import DEFAULT_PAGE
 
 
 @dataclass(frozen=True)
@@ -165,17 +163,6 @@ def _table_of(rows: Sequence[Row]) -> _Table:
     )
 
 
-def size(agents: int, caps: float) -> int:
-    """Say how much Redis memory is needed, and why."""
-    from rich.text import Text
-
-    from readiness.sizing import redis_memory
-
-    need = redis_memory(DEFAULT_PAGE, agents, caps)
-    paint(console(), [Line(Text(row)) for row in need.explain().splitlines()])
-    return 0
-
-
 def checks(wanted: str | None, format: str) -> int:
     """Print the catalogue, or one entry of it whole."""
     catalogue = {check.requirement.id: check.requirement for check in pack()}
@@ -230,6 +217,7 @@ def _print_catalogue(requirements: Sequence[Requirement]) -> None:
 
 
 def _print_entry(requirement: Requirement) -> None:
+    from readiness_reports.as_text import MARKS, STYLES, Line, paint
     from rich.text import Text
 
     days = requirement.valid_for.total_seconds() / 86400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,13 @@ def console(*, stderr: bool = False) -> Console:
     return shown
 
 
+def say(text: str) -> None:
+    """Say something on standard output, in one paragraph."""
+    from readiness_reports.words import clean
+
+    typer.echo(clean(text))
+
+
 def complain(text: str) -> None:
     """Say what went wrong, on standard error, in one paragraph."""
     from readiness_reports.words import clean
@@ -33,6 +41,7 @@ def complain(text: str) -> None:
     typer.echo(clean(text), err=True)
 
 
+@cache
 def pack() -> tuple[type[AnyCheck], ...]:
     """Every check of the installed packs."""
     from readiness.packs import PackError, load_packs
@@ -44,13 +53,18 @@ def pack() -> tuple[type[AnyCheck], ...]:
         raise typer.Exit(4) from None
 
 
+def known_checks() -> Collection[str]:
+    """The id of every check of the installed packs."""
+    return [check.requirement.id for check in pack()]
+
+
 def load(file: Path) -> Site | None:
     """Load a site file, or say every problem of it and give back nothing."""
     from readiness.site.load import load_site
     from readiness.site.problems import SiteFileError
 
     try:
-        return load_site(file, known_checks=[check.requirement.id for check in pack()])
+        return load_site(file, known_checks=known_checks)
     except SiteFileError as error:
         for problem in error.problems:
             complain(str(problem))

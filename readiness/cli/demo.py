@@ -9,8 +9,9 @@ from pathlib import Path
 from readiness_reports import as_text, words
 from readiness_schemas.report import ReportDocument
 
-from readiness.cli.audit import watched, write
+from readiness.cli.audit import watched
 from readiness.cli.console import complain, console, load, pack
+from readiness.cli.reports import write
 from readiness.plan import plan
 
 

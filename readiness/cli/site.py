@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from readiness.cli.console import complain, console, load
+from readiness.cli.console import complain, load, say
 
 
 def init(file: Path) -> int:
@@ -20,10 +20,9 @@ def init(file: Path) -> int:
     except OSError as error:
         complain(f"{file} cannot be written: {error.strerror}")
         return 2
-    console().print(
+    say(
         f"Wrote {file}. Fill in its blanks, then: readiness validate {file}, readiness hostkeys {file} --write, "
         f"readiness audit {file}",
-        soft_wrap=True,
     )
     return 0
 
@@ -34,7 +33,7 @@ def validate(file: Path) -> int:
     if site is None:
         return 2
     built = sum(vm.built for vm in site.vms)
-    console().print(f"{file}: valid. {site.name}: {built} of {len(site.vms)} VMs built.", soft_wrap=True)
+    say(f"{file}: valid. {site.name}: {built} of {len(site.vms)} VMs built.")
     return 0
 
 

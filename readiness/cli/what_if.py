@@ -14,7 +14,7 @@ from readiness_schemas.report import ReportDocument
 from rich.text import Text
 
 from readiness import __version__
-from readiness.cli.console import complain, console, pack
+from readiness.cli.console import complain, console, known_checks, pack
 from readiness.cli.offline import read
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Hypothesis:
 
 def rejudge(report: Path, hypothesis: Hypothesis) -> int:
     """Judge a report's observations again and say what would block; exits as an audit with that verdict would."""
-    from readiness.cli.audit import EXITS, write
+    from readiness.cli.audit import EXITS
+    from readiness.cli.reports import write
     from readiness.rejudge import Unassumable, assumption, plan_again
     from readiness.rejudge import rejudge as judge_again
     from readiness.site.problems import SiteFileError
@@ -80,8 +81,7 @@ def _supposed_site(recorded: ReportDocument, report: Path, file: Path | None, se
 
     if file is None:
         return load_declared(recorded["site"], path=report, settings=settings)
-    known = [check.requirement.id for check in pack()]
-    return load_site(file, known_checks=known, files=False, settings=settings)
+    return load_site(file, known_checks=known_checks, files=False, settings=settings)
 
 
 def _said_of(recorded: ReportDocument, site: Site, file: Path | None, settings: Sequence[Setting]) -> Sequence[Notice]:

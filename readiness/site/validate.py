@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool"
 Schema: TypeAlias = Mapping[str, object]
+KnownChecks: TypeAlias = Callable[[], Collection[str]]
+"""Gives the ids of all checks there are; called when one is named."""
 
 OTHER_SECRETS = "`{file: PATH}` and `{command: [PROGRAM, ARGUMENT]}`"
 WHERE_SECRETS_ARE = "`{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT]}`"
@@ -48,7 +50,7 @@ class Validation:
         schema: Schema,
         *,
         base: FilePath,
-        known_checks: Collection[str] | None = None,
+        known_checks: KnownChecks | None = None,
         files: bool = True,
     ) -> None:
         self.problems: list[Problem] = []
@@ -274,7 +276,8 @@ class Validation:
         ):
             install(name, test)
         install("path", lambda text: syntax.path(text, self._base))
-        install("check-id", lambda text: syntax.check_id(text, self._known_checks))
+        known = self._known_checks
+        install("check-id", lambda text: syntax.check_id(text, known() if known is not None else None))
         install("existing-file", self._existing_file)
         return checker
 

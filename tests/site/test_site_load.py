@@ -102,7 +102,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def loaded(folder: Path, text: str | bytes) -> Site:
-    return load_site(write(folder, text), known_checks=KNOWN)
+    return load_site(write(folder, text), known_checks=lambda: KNOWN)
 
 
 def problems(folder: Path, text: str | bytes) -> tuple[Problem, ...]:
@@ -577,7 +577,7 @@ def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
 
 def refused(file: Path) -> tuple[Problem, ...]:
     try:
-        load_site(file, known_checks=KNOWN)
+        load_site(file, known_checks=lambda: KNOWN)
     except SiteFileError as error:
         return error.problems
     return ()
