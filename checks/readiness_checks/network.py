@@ -345,8 +345,8 @@ class Interconnect(
                 " connects came through."
             ),
             Status.FAIL: (
-                "Nothing of the other VM came back, though something was listening there and a row of the table needs"
-                " this direction."
+                "A row of the table needs this direction, and nothing of the other VM came back though something was"
+                " listening there, or the VM that dials knows no way to it."
             ),
             Status.UNKNOWN: (
                 "One of the two could not be asked, nothing could listen there, or an answer came that proves no one's"
