@@ -862,7 +862,8 @@ class EngageVersions(Check[CoreTarget, *tuple[VersionFact, ...]]):
                 f" taken by the letter no SIP Server would do. {caveat}"
             ),
             remedy=(
-                "Confirm with Genesys that this release of SIP Server is supported with EXEC, and accept the warning by a waiver."
+                "Confirm with Genesys that this release of SIP Server is supported with EXEC, and accept the warning by"
+                " a waiver."
             ),
             job=f"Have Genesys confirm the release of SIP Server at {target.name}",
         )
