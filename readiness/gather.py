@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -43,6 +45,14 @@ Event = HostEvent | ProbeEvent
 
 def unwatched(event: Event) -> None:
     """Watch nothing."""
+
+
+def sound(text: str) -> str:
+    """The same text with halves of surrogate pairs replaced, which a peer's JSON may hold and no file can."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ class _Asking:
     async def _connect(self, name: str) -> None:
         self.on_event(HostEvent(name, "connecting"))
         reason = await self._caught(self._reach(name))
+        reason = self._fitted(reason) if reason is not None else None
         self.hosts[name] = reason
         self.on_event(HostEvent(name, "lost" if reason else "ready", reason.detail if reason else ""))
 
@@ -174,7 +185,10 @@ class _Asking:
                     case Reason() as reason:
                         self._answer(probe, reason=reason)
                     case None:
-                        self._answer(probe, reason=_no_section(name, probe, done.err))
+                        self._answer(
+                            probe,
+                            reason=_no_section(name, probe, self.vantages.redact(done.err.decode(errors="replace"))),
+                        )
 
         for probe in probes:
             self._begin(probe)
@@ -189,13 +203,17 @@ class _Asking:
 
     def _answer(self, probe: Probe[object], *, response: str | None = None, reason: Reason | None = None) -> None:
         started_at, since = self.asked_at[probe]
-        redact = self.vantages.redact
-        if response is not None:
-            response = redact(response)
-        if reason is not None:
-            reason = Reason(code=reason.code, detail=redact(reason.detail), enable=redact(reason.enable), by=reason.by)
+        response = self._fit(response) if response is not None else None
+        reason = self._fitted(reason) if reason is not None else None
         self.answers[probe] = _Answer(started_at, time.monotonic() - since, response, reason)
         self.on_event(ProbeEvent(probe, "answered", reason))
+
+    def _fit(self, text: str) -> str:
+        """The same without secrets, and such as a file can hold."""
+        return sound(self.vantages.redact(text))
+
+    def _fitted(self, reason: Reason) -> Reason:
+        return replace(reason, detail=self._fit(reason.detail), enable=self._fit(reason.enable))
 
     async def _caught(
         self, work: Coroutine[object, object, None], *, what: str = "", limit: float = 0.0
@@ -210,11 +228,11 @@ class _Asking:
                 detail=f"no answer within {limit:g} s: {what}",
                 enable="Run the audit again; where the machine is slow, raise `limits` in the site file.",
             )
-        except Exception as error:
-            log.debug("crash while asking: %s", what, exc_info=error)
+        except Exception as error:  # noqa: BLE001 (logged as text, since it may hold a secret)
+            log.debug("crash while asking: %s\n%s", what, self._fit("".join(traceback.format_exception(error))))
             return Reason(
                 code=Cause.CRASH,
-                detail=f"the auditor's own code failed: {type(error).__name__}: {str(error)[:300]}",
+                detail=f"the auditor's own code failed: {type(error).__name__}: {self._fit(str(error))[:300]}",
                 enable="This is a defect of readiness: report it with the question's name.",
             )
         return None
@@ -270,8 +288,8 @@ def fact_of(probe: Probe[object], observation: Observation) -> object:
         )
 
 
-def _no_section(name: str, probe: HostProbe[object], errors: bytes) -> Reason:
-    said = errors.decode(errors="replace").strip()[:200]
+def _no_section(name: str, probe: HostProbe[object], errors: str) -> Reason:
+    said = errors.strip()[:200]
     return Reason(
         code=Cause.PARSE,
         detail=f"{name} gave no answer to the {probe.section} section" + (f"; its shell said: {said}" if said else ""),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from readiness_schemas.report import (
     AttestationDocument,
@@ -32,7 +33,7 @@ from readiness_schemas.report import (
 
 from readiness import __version__
 from readiness.compare import Comparison, Kind, Side, compare_runs
-from readiness.gather import Gathered, Reading
+from readiness.gather import Gathered, Reading, sound
 from readiness.model import (
     Attestation,
     Cause,
@@ -102,7 +103,7 @@ def assemble(
         said = (*said, *_rebuilt(comparison, baseline))
     blockers = _blockers(findings, site, run.started_at.date())
     earliest = _earliest(blockers)
-    return ReportDocument(
+    document = ReportDocument(
         schema_version=SCHEMA_VERSION,
         tool={"name": "readiness", "version": __version__},
         page={"title": site.page.title, "revision": site.page.revision, "source": site.page.source},
@@ -140,6 +141,26 @@ def assemble(
         ],
         baseline=compared,
     )
+    return cast(ReportDocument, _writable(document))
+
+
+def _writable(part: object) -> object:
+    """The same with nothing in it that a file cannot hold: a fact may repeat what a peer's JSON held."""
+    match part:
+        case str():
+            return sound(part)
+        case dict():
+            return {key: _writable(value) for key, value in part.items()}
+        case list():
+            return [_writable(value) for value in part]
+        case int() if abs(part) > _EXACT:
+            return float(part)
+        case _:
+            return part
+
+
+_EXACT = 2**53 - 1
+"""The largest integer that JSON's readers agree on (RFC 8785)."""
 
 
 def judge(instance: Instance, readings: Mapping[Probe[object], Reading], *, at: datetime, site: Site) -> Finding:
@@ -360,8 +381,15 @@ def _finding(finding: Finding) -> FindingDocument:
         change=None,
     )
     if judgement.figures:
-        document["figures"] = dict(judgement.figures)
+        document["figures"] = {name: value for name, value in judgement.figures.items() if _is_number(value)}
     return document
+
+
+def _is_number(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _evidence(piece: Evidence) -> EvidenceDocument:

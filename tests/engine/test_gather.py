@@ -132,6 +132,39 @@ async def test_secrets_are_gone_before_anything_sees_the_answer() -> None:
     assert unread.reason.detail == "refused ***"
 
 
+async def test_a_crash_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """What our own code trips over may hold a secret: neither the reading, the machine's state nor the log does."""
+    redact = Redactor()
+    redact.learn(Secret("hunter2!x"))
+    heard: list[Event] = []
+    said = FakeVantage("excs-1", lambda _: RuntimeError("x" * 295 + "hunter2!x"))
+    lost = FakeVantage("exas-1", down=ProbeError(Cause.AUTH, "refused hunter2!x", enable="not hunter2!x"))
+    with caplog.at_level("DEBUG"):
+        gathered = await gather(planned(), vantages(said, lost, redact=redact), on_event=heard.append)
+    assert "crash while asking" in caplog.text
+    assert "RuntimeError" in caplog.text
+    crashed = fact(gathered, Say("excs-1", "yes"))
+    assert isinstance(crashed, Unread)
+    assert crashed.reason.detail.endswith("x***")
+    for text in (caplog.text, repr(heard), repr(gathered.hosts), repr(gathered.readings)):
+        assert "hunt" not in text
+
+
+async def test_torn_text_is_mended_before_it_is_understood() -> None:
+    """Half a surrogate pair never reaches the record."""
+
+    class SayTorn(Say):
+        async def read(self, vantages: Vantages) -> str:
+            return "torn \ud800"
+
+    class Torn(Speaks):
+        def needs(self, target: Target) -> Needs:
+            return (SayTorn(target.name, "yes"),)
+
+    gathered = await gather(plan(site(), [Torn]), vantages(FakeVantage("excs-1"), FakeVantage("exas-1")))
+    assert {reading.fact for reading in gathered.readings.values()} == {Word("torn \ufffd")}
+
+
 async def test_all_host_questions_of_a_machine_travel_in_one_script() -> None:
     """Two checks that read the host send one script, in which each section stands once."""
 

@@ -14,8 +14,10 @@ from readiness.gather import Gathered, Reading, fact_of
 from readiness.model import (
     Attestation,
     Cause,
+    Evidence,
     Judgement,
     Lane,
+    Level,
     Obligation,
     Observation,
     Owner,
@@ -273,6 +275,24 @@ def test_a_rerun_says_what_changed() -> None:
         "test.speaks[excs-1]": "fixed",
         "test.speaks[exas-1]": "regressed",
     }
+
+
+def test_text_that_no_file_can_hold_is_mended() -> None:
+    """Half a surrogate pair, as JSON may carry it, costs a sign and not the report; nor does a number beyond sense."""
+
+    class Torn(Speaks):
+        requirement = requirement("test.torn")
+
+        def judge(self, target: Target, word: Word) -> Judgement:
+            evidence = (Evidence(label="Said", value="\ud800", level=Level.TCP, of=word),)
+            figures = {"huge": 10**19, "endless": float("inf"), "beyond": 10**400, "plain": 2}
+            return Judgement.met("torn \udfff", expected="\ud83d", observed="", evidence=evidence, figures=figures)
+
+    document = report({"excs-1": "torn"}, pack=(Torn,))
+    finding = by_id(document)["test.torn[excs-1]"]
+    assert (finding["summary"], finding["expected"]) == ("torn \ufffd", "\ufffd")
+    assert finding["evidence"][0]["value"] == "\ufffd"
+    assert finding["figures"] == {"huge": 1e19, "plain": 2}
 
 
 def test_the_planned_set_is_the_reported_set() -> None:
