@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -162,15 +160,3 @@ def test_a_wrong_call_exits_2_and_says_why(arguments: list[str], site_file: Path
     assert done.exit_code == 2
     assert done.stderr
     assert "Traceback" not in done.output
-
-
-def test_starting_up_imports_nothing_heavy() -> None:
-    """``--version`` and ``--help`` load no client library, no template engine and no schema validator."""
-    code = (
-        "import sys\nfrom readiness.cli import app\n"
-        "heavy = {'asyncssh', 'redis', 'psycopg', 'httpx', 'h11', 'jinja2', 'jsonschema', 'ruamel', 'cryptography',"
-        " 'asyncio', 'rfc8785', 'ssl'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
