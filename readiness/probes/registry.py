@@ -118,7 +118,8 @@ class RegistryTalk:
         if self.door.status == 401:
             return self.scheme is not Scheme.OTHER
         known = (self.door.header("docker-distribution-api-version") or "").startswith("registry/2")
-        return self.door.status == 200 and (known or self.door.body.strip() in ("", "{}"))
+        bare = self.door.body_end is BodyEnd.WHOLE and self.door.body.strip() in ("", "{}")
+        return self.door.status == 200 and (known or bare)
 
 
 @dataclass(frozen=True, kw_only=True)
