@@ -73,7 +73,7 @@ class Near(asyncio.Protocol):
             channel.pause_reading()
 
     def say(self, data: bytes) -> None:
-        if self._transport is not None and not self._over:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def no_more(self) -> None:
