@@ -11,7 +11,7 @@ from readiness_schemas.report import JobDocument, StatusWord
 from readiness_reports import words
 from readiness_reports.outline import Link, Outline, subject
 
-LOUD = frozenset({"expired", "refused", "incomplete", "secret"})
+LOUD = frozenset({"expired", "refused", "incomplete", "secret", "rejudged", "assumed", "rebuilt"})
 """Kinds of notices that limit what the report is worth; the others call for attention."""
 
 SOME = 8
