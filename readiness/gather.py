@@ -170,13 +170,17 @@ class _Asking:
             self._answer(probe, reason=reason)
 
     async def _ask_host(self, name: str, probes: tuple[HostProbe[object], ...], *, privileged: bool) -> None:
+        limits = self.vantages.limits
+        limit = script_limit_of(limits)
+
         async def read() -> None:
             await self._reach(name)
             token = secrets.token_hex(12)
             for probe in probes:
                 self._begin(probe)
             script = compose(probes, token=token)
-            done = await self.vantages[name].run(script, limit=self.vantages.limits.script, privileged=privileged)
+            async with asyncio.timeout(limit):
+                done = await self.vantages[name].run(script, limit=limits.script, privileged=privileged)
             sections = split(done.out, token)
             for probe in probes:
                 match sections.get(probe.section):
@@ -193,7 +197,7 @@ class _Asking:
         for probe in probes:
             self._begin(probe)
             self.on_event(ProbeEvent(probe, "asked"))
-        reason = await self._caught(read(), what=f"the host script on {name}", limit=self.vantages.limits.script)
+        reason = await self._caught(read(), what=f"the host script on {name}", limit=limit)
         for probe in probes:
             if reason is not None and probe not in self.answers:
                 self._answer(probe, reason=reason)
@@ -252,6 +256,11 @@ class _Asking:
 def limit_of(probe: Probe[object], limits: Limits) -> float:
     """Seconds that a question is given once its machine is connected: its own limit, and never more than any may."""
     return min(probe.limit(limits), limits.question)
+
+
+def script_limit_of(limits: Limits) -> float:
+    """Seconds that a machine's script is given once the machine is connected, with sudo and the wait for a session."""
+    return max(limits.script, limits.question)
 
 
 def _reading(probe: Probe[object], answer: _Answer) -> Reading:

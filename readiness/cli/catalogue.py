@@ -16,7 +16,7 @@ from readiness_reports.outline import passages
 from readiness_reports.words import clean
 
 from readiness.cli.console import complain, console, load, pack
-from readiness.gather import limit_of
+from readiness.gather import limit_of, script_limit_of
 from readiness.model import Requirement, Status
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
@@ -80,10 +80,14 @@ def _ssh(host: str, port: int | None, user: str | None) -> str:
 
 
 def longest(planned: Plan) -> float:
-    """Seconds after which an audit ends at the latest: the longest chain of named limits."""
+    """Seconds after which an audit ends at the latest: the longest chain of named limits.
+
+    A jump host has to be logged in to before the host behind it.
+    """
     limits = planned.site.limits
+    logins = 2 if any(access.jump is not None for access in planned.site.access) else 1
     asked = [limit_of(probe, limits) for probe in planned.probes if not isinstance(probe, HostProbe)]
-    return limits.ssh + max([limits.script if planned.scripts else 0.0, *asked])
+    return logins * limits.ssh + max([script_limit_of(limits) if planned.scripts else 0.0, *asked])
 
 
 def _document(planned: Plan, rows: Sequence[Row]) -> dict[str, object]:

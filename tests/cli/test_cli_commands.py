@@ -95,6 +95,13 @@ def test_the_plan_is_complete_as_json(site_file: Path) -> None:
     assert document["longest_s"] <= 45
 
 
+def test_a_jump_host_adds_its_own_login_to_the_bound(site_file: Path) -> None:
+    """The plan promises no end before both logins can have come about."""
+    before = json.loads(call("plan", site_file, "--format", "json").stdout)["longest_s"]
+    site_file.write_text(site_file.read_text() + "ssh: {jump_host: bastion.acme.example}\n")
+    assert json.loads(call("plan", site_file, "--format", "json").stdout)["longest_s"] == before + 10
+
+
 def test_the_plan_as_csv_is_a_table(site_file: Path) -> None:
     """The first line names the columns, and every line has as many cells."""
     rows = list(csv.reader(call("plan", site_file, "--format", "csv").stdout.splitlines()))

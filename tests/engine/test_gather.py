@@ -85,6 +85,24 @@ async def test_a_hanging_answer_ends_at_the_probes_own_limit() -> None:
     assert gathered.ended == "complete"
 
 
+async def test_a_machine_that_finds_no_time_for_its_script_is_not_waited_for() -> None:
+    """Whatever a script waits for, a free session or sudo, it ends within the bound that the plan prints."""
+
+    class Reads(Speaks):
+        def needs(self, target: Target) -> Needs:
+            probe: HostProbe[Word] = HostWord(target.name)
+            return (probe,)
+
+    limits = Limits(script=0.05, conversation=0.02, connect=0.02)
+    hung = [FakeVantage(name, lambda _: "hang") for name in ("excs-1", "exas-1")]
+    async with asyncio.timeout(5):
+        gathered = await gather(plan(site(), [Reads]), vantages(*hung, limits=limits))
+    assert gathered.ended == "complete"
+    for reading in gathered.readings.values():
+        assert isinstance(reading.fact, Unread)
+        assert reading.fact.reason.code is Cause.TIMEOUT
+
+
 async def test_the_deadline_ends_the_asking_and_keeps_what_was_found() -> None:
     """What was answered stands; the rest is a time-out of the auditor."""
     gathered = await gather(
