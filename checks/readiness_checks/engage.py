@@ -414,7 +414,7 @@ class _ServerRuns(Check[ServiceTarget[StatServer], *tuple[ServerFact, ...]]):
         known = None
         if isinstance(session, ConfigDbSession) and session.inventory.servers is not None:
             known = _matching(session.inventory.servers, self.type, target.service.endpoint, _addresses(paths))
-        evidence = (*_path_evidence(paths), *_record_evidence(known, talk))
+        evidence = (*_path_evidence(paths), *_record_evidence(known, talk, Level.DECLARED))
         opened = [path for path in paths if path.state is PathState.OPEN]
         silent = [path for path in opened if not (path.banner or path.hung_up or path.answers_everywhere)]
         if silent:
@@ -640,11 +640,14 @@ def _path_evidence(paths: Iterable[TcpPath]) -> Iterator[Evidence]:
             yield Evidence(label="Greeting", value=said, level=Level.TCP, vantage=path.vantage, of=path)
 
 
-def _record_evidence(known: tuple[ConfiguredServer, ...] | None, talk: ConfigDbTalk | None) -> Iterator[Evidence]:
+def _record_evidence(
+    known: tuple[ConfiguredServer, ...] | None, talk: ConfigDbTalk | None, level: Level
+) -> Iterator[Evidence]:
+    """What is on record; of the record itself it proves a session's worth, of the server that runs nothing."""
     if known is None or talk is None:
         return
     told = "; ".join(_record(server) for server in known) or "no such server on that host"
-    yield _db_evidence("Configured in the Config DB", told, Level.AUTHENTICATED, talk)
+    yield _db_evidence("Configured in the Config DB", told, level, talk)
 
 
 def _record(server: ConfiguredServer) -> str:
@@ -787,7 +790,7 @@ class EngageVersions(Check[CoreTarget, *tuple[VersionFact, ...]]):
             else _matching(servers, target.type, target.endpoint, addresses)
         )
         known = tuple(server for server in known if server.enabled) or known
-        evidence = tuple(_record_evidence(known, talk))
+        evidence = tuple(_record_evidence(known, talk, Level.AUTHENTICATED))
         graded = {server: _grade(server) for server in known}
         grades = set(graded.values())
         if not known or Grade.UNREADABLE in grades:

@@ -19,7 +19,7 @@ from readiness_checks.engage import (
 )
 
 from readiness.check import Settled
-from readiness.model import Cause, Judgement, Lane, Outcome, Owner, Reason, Unread
+from readiness.model import Cause, Judgement, Lane, Level, Outcome, Owner, Reason, Unread
 from readiness.probes import config_db as db
 from readiness.probes.config_db import NEEDED, AppType, ConfigDbSession, ConfigDbTalk, ConfiguredServer, Table
 from readiness.probes.names import Name, Names
@@ -279,6 +279,13 @@ def test_a_silent_listener_is_what_a_stat_server_shows(
     """Silence after accept passes, a greeting of another protocol and a refusal fail, a closed way is unknown."""
     judgement = stat_server(*facts)
     assert (judgement.outcome, judgement.lane, said in judgement.reasoning) == (outcome, lane, True), judgement
+
+
+def test_a_record_proves_nothing_of_the_server_that_runs() -> None:
+    """The Config DB was read by a session, but of the Stat Server itself no more than TCP is proven."""
+    judgement = stat_server(path(OPEN), talk())
+    assert "Configured in the Config DB" in {one.label for one in judgement.evidence}
+    assert max(one.level for one in judgement.evidence) is Level.TCP
 
 
 def test_a_closed_way_points_at_its_row() -> None:
