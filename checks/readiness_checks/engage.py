@@ -69,7 +69,10 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
                 "No database answers, it refuses the account or this VM, the database or its cfg_ tables are not"
                 " there, or the account may not read them."
             ),
-            Status.UNKNOWN: "The EXCS VM could not be asked, the path is closed, or the database is not declared.",
+            Status.UNKNOWN: (
+                "The EXCS VM could not be asked, the path is closed, the database is not declared, its catalogue was"
+                " not read, or some of the tables are absent."
+            ),
             Status.MANUAL: "The engine is not PostgreSQL, whose use a person confirms with Genesys.",
         },
         remedy=(
@@ -125,7 +128,24 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
                 remedy=f"As the owner of the tables:\n\n    {grant}",
                 job=f"Grant {account} the right to read {_listed(hidden)}",
             )
-        lacking = f" It has no {_listed(missing)}, as some releases do." if missing else ""
+        if missing:
+            return Judgement.unknown(
+                f"The Config DB at {at} has no {_listed(missing)}, so whether EXEC finds all it needs is not known.",
+                Cause.NOT_OBSERVED,
+                f"the catalogue lists no {_listed(missing)} in schema {session.schema}",
+                enable=(
+                    "Ask Genesys whether this release keeps its configuration without, and attest it; or correct"
+                    " `config_db.database` or `config_db.schema`. On the database host:\n\n"
+                    f"    psql -d <database> -c '\\dt *.{missing[0]}'"
+                ),
+                observed=f"schema {session.schema} without {_listed(missing)}",
+                reasoning=(
+                    "The account reads all the others. Which tables a release has, and which of them EXEC asks for, is"
+                    " not published: that one is absent neither meets the requirement nor violates it."
+                ),
+                lane=Lane.CONFIGURATION,
+                evidence=evidence,
+            )
         replica = " It is a replica, which is good enough to read from." if session.in_recovery else ""
         return Judgement.met(
             f"The Config DB at {at} lets {account} read the configuration.",
@@ -136,7 +156,7 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
             evidence=evidence,
             reasoning=(
                 f"A real session from {session.spoken_from} was opened, and the database says that the account may"
-                f" select from these tables.{lacking}{replica}"
+                f" select from these tables.{replica}"
             ),
             valid_until=session.certificate.not_after if session.certificate is not None else None,
         )
@@ -145,6 +165,23 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
         self, target: ServiceTarget[ConfigDb], session: ConfigDbSession, evidence: tuple[Evidence, ...]
     ) -> Judgement:
         database, declared = target.service.database or session.account, target.service.schema
+        untold = session.inventory.unread.get("catalogue")
+        if untold is not None:
+            return Judgement.unknown(
+                f"Whether the Config DB at {target.name} holds a Genesys configuration could not be seen.",
+                Cause.PERMISSION if untold.startswith("42501") else Cause.NOT_OBSERVED,
+                f"the catalogue of the database was not read: {untold}",
+                enable=(
+                    f"Let the account {session.account} read the catalogue, and run the audit again:\n\n"
+                    f"    GRANT USAGE ON SCHEMA pg_catalog TO {session.account};\n"
+                    "    GRANT SELECT ON pg_catalog.pg_class, pg_catalog.pg_namespace, pg_catalog.pg_attribute TO"
+                    f" {session.account};"
+                ),
+                observed="the catalogue was not read",
+                reasoning="That tables were not seen does not say that they are not there.",
+                owner=Owner.DBA,
+                evidence=evidence,
+            )
         elsewhere = f" Such tables are in {_listed(session.elsewhere)}." if session.elsewhere else ""
         where = f"schema {declared} of database {database}" if declared else f"database {database}"
         return Judgement.missed(
@@ -155,7 +192,8 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
             lane=Lane.CONFIGURATION,
             owner=Owner.DEPLOYER,
             reasoning=(
-                f"The session was opened, and the catalogue of the database lists none of the tables.{elsewhere}"
+                "The session was opened, and the catalogue of the database, which lists tables whatever an account may"
+                f" do with them, has none of these.{elsewhere}"
             ),
             remedy=(
                 "Correct `config_db.database` or `config_db.schema` in the site file. On the database host:\n\n"

@@ -145,12 +145,16 @@ def some(*hidden: str, missing: Sequence[str] = ()) -> ConfigDbTalk:
     return talk(session(tables=held))
 
 
+def uncatalogued(why: str) -> ConfigDbTalk:
+    return talk(session(schema=None, tables={}, inventory=inventory(servers=None, unread={"catalogue": why})))
+
+
 @pytest.mark.parametrize(
     ("fact", "outcome", "lane", "code"),
     [
         (talk(), Outcome.MET, None, None),
         (talk(session(in_recovery=True)), Outcome.MET, None, None),
-        (some(missing=["cfg_locale"]), Outcome.MET, None, None),
+        (some(missing=["cfg_locale"]), Outcome.UNKNOWN, Lane.CONFIGURATION, Cause.NOT_OBSERVED),
         (some("cfg_dn"), Outcome.WEAK, Lane.AUTH, None),
         (some(*NEEDED), Outcome.MISSED, Lane.AUTH, None),
         (
@@ -160,6 +164,8 @@ def some(*hidden: str, missing: Sequence[str] = ()) -> ConfigDbTalk:
             None,
         ),
         (talk(session(schema=None, tables={})), Outcome.MISSED, Lane.CONFIGURATION, None),
+        (uncatalogued("42501 permission denied for table pg_class"), Outcome.UNKNOWN, Lane.PROBE, Cause.PERMISSION),
+        (uncatalogued("57014 canceled"), Outcome.UNKNOWN, Lane.PROBE, Cause.NOT_OBSERVED),
         (talk(session(tables={"cfg_other": table("cfg_other")})), Outcome.MISSED, Lane.CONFIGURATION, None),
         (refusal(PgEnding.REFUSED, "28P01"), Outcome.MISSED, Lane.AUTH, None),
         (refusal(PgEnding.REFUSED, "28000"), Outcome.MISSED, Lane.AUTH, None),
@@ -183,7 +189,7 @@ def some(*hidden: str, missing: Sequence[str] = ()) -> ConfigDbTalk:
 def test_a_config_db_is_proven_by_a_session(
     fact: ConfigDbTalk, outcome: Outcome, lane: Lane | None, code: Cause | None
 ) -> None:
-    """Readable tables pass; every refusal is told apart, and what is not the database's own word is unknown."""
+    """Readable tables pass, absent or unseen ones are unknown; refusals are told apart by the database's own word."""
     judgement = config_db(fact)
     assert (judgement.outcome, judgement.lane) == (outcome, lane), judgement
     assert (judgement.reason.code if judgement.reason else None) is code
