@@ -25,7 +25,7 @@ from readiness import (
     Unread,
 )
 from readiness.probes.linux.network import Listeners, ReadListeners
-from readiness.probes.listener import PROMETHEUS, Call, CallPort, Obstacle, PortProof, Reach, port_of
+from readiness.probes.listener import PROMETHEUS, Call, CallPort, Echo, Obstacle, PortProof, Reach, port_of
 from readiness.probes.tcp import PathState, TcpPath, spoken
 from readiness.site import Absent, Endpoint, Role, Site, Vm
 from readiness_checks.rows import HOST_PATH, without_role
@@ -384,17 +384,30 @@ def _no_listener(on: _Seen) -> tuple[Cause, str, str]:
 def _unverified(on: _Seen) -> Judgement:
     target = on.target
     lost = on.proof.trouble
-    why = lost.detail if lost is not None else f"{target.by} could not carry a word to it"
+    why, enable = (lost.detail, lost.enable) if lost is not None else _unproven(on)
     return Judgement.unknown(
         f"{target.by} connects to {target.endpoint}, but whether it is {target.carrier.name} could not be proven.",
         lost.code if lost is not None else Cause.UNSUPPORTED,
         why,
-        enable=(lost.enable if lost is not None else "")
-        or f"Allow SSH forwarding on {target.by} while the audit runs, or install python3 there.",
+        enable=enable or f"See that the SSH connection to {target.carrier.name} holds, then run the audit again.",
         expected=on.expected,
         observed=on.observed,
         reasoning="The connects were accepted; only the exchange of nonce and word would prove by whom.",
         evidence=on.evidence,
+    )
+
+
+def _unproven(on: _Seen) -> tuple[str, str]:
+    """Why nobody could say who accepted, and what would change it."""
+    by, carrier = on.target.by, on.target.carrier.name
+    if on.call.echo is Echo.NOTHING:
+        return (
+            f"{by} said its word and got no reply, and our listener on {carrier} answered nobody else meanwhile",
+            f"Look at the load of {carrier}, then run the audit again.",
+        )
+    return (
+        f"{by} could not carry a word to it",
+        f"Allow SSH forwarding on {by} while the audit runs, or install python3 there.",
     )
 
 

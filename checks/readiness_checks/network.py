@@ -32,7 +32,7 @@ from readiness import (
 )
 from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, Network, ReadDockerNetworks
 from readiness.probes.linux import Identity, ReadIdentity
-from readiness.probes.listener import Call, CallPort, Obstacle, PortProof, Reach, port_of
+from readiness.probes.listener import Call, CallPort, Echo, Obstacle, PortProof, Reach, port_of
 from readiness.probes.names import Address, Name, Names, ResolveNames
 from readiness.probes.neighbours import ANY_PORT, Neighbour, Neighbours, ReadNeighbours
 from readiness.probes.tcp import DialTcp, PathState, TcpPath
@@ -609,6 +609,12 @@ class _Way:
                 enable=f"Declare the component's port for {other} above 1023."
                 if low
                 else f"See why {other} cannot hold the port, then run the audit again.",
+            )
+        if proof.call(self.vm).echo is Echo.NOTHING:
+            return Reason(
+                code=Cause.UNSUPPORTED,
+                detail=f"{self.vm} said its word and got no reply, and the listener on {other} answered nobody else",
+                enable=f"Look at the load of {other}, then run the audit again.",
             )
         return Reason(
             code=Cause.UNSUPPORTED,

@@ -56,8 +56,8 @@ class Reach(StrEnum):
     ``PROVEN``: the machine itself answered, with its nonce; nothing of EXEC is there yet. ``ANSWERED``: a service that
     is there already accepted. ``BLOCKED``: the call did not come through, although somebody waited for it or a
     refusal would have come back. ``ELSEWHERE``: something answered that is not the machine. ``PLAUSIBLE``: nobody
-    waited there, and a refusal came back. ``UNVERIFIED``: accepted, but by whom could not be asked. ``UNSTABLE``:
-    some calls came through. ``UNASKED``: the caller gave no news.
+    waited there, and a refusal came back. ``UNVERIFIED``: accepted, but by whom could not be asked or was not told.
+    ``UNSTABLE``: some calls came through. ``UNASKED``: the caller gave no news.
     """
 
     PROVEN = "proven"
@@ -88,6 +88,11 @@ class Call:
     seen_as: str
     reached: str
     reported: bool
+
+    @property
+    def proven(self) -> bool:
+        """Whether nonce or word came through."""
+        return self.echo is Echo.OURS or self.reported
 
     @property
     def translated(self) -> bool:
@@ -141,10 +146,20 @@ class PortProof:
         """Whether no interface of the machine has the declared address, so that it must be translated on the way."""
         return self.held is not None and self.held.everywhere and bool(_literal(self.address))
 
+    def _is_another(self, call: Call) -> bool:
+        """Whether an accepted call that was not proven met somebody else.
+
+        Silence says so only where our listener answered another caller meanwhile; else it may have been slow itself.
+        """
+        if not self.waited:
+            return False
+        answering = any(other.proven for other in self.calls)
+        return call.echo is Echo.FOREIGN or (call.echo is Echo.NOTHING and answering)
+
     def reach(self, source: str) -> Reach:
         """What became of the calls of one machine."""
         call = self.call(source)
-        proven = call.echo is Echo.OURS or call.reported
+        proven = call.proven
         state = call.path.state if call.path is not None else PathState.UNCLEAR
         match state:
             case PathState.UNCLEAR:
@@ -156,7 +171,7 @@ class PortProof:
             case PathState.OPEN if self.held is None:
                 return Reach.ANSWERED
             case PathState.OPEN:
-                return Reach.ELSEWHERE if self.waited and call.echo is not Echo.UNSAID else Reach.UNVERIFIED
+                return Reach.ELSEWHERE if self._is_another(call) else Reach.UNVERIFIED
             case _ if proven:
                 return Reach.UNSTABLE
             case PathState.REFUSED if not self.waited and not self.in_use:

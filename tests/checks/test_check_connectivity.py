@@ -1194,7 +1194,7 @@ BOUND = Listeners((Listener(address="0.0.0.0", port=3640, process="docker-proxy"
             "SSH answers where the component will be",
         ),
         (called(to_excs(caller("open")), Echo.FOREIGN, heard="HTTP/1.1 400"), Outcome.MISSED, Lane.ROUTE, "not excs-1"),
-        (called(to_excs(caller("open")), Echo.NOTHING), Outcome.MISSED, Lane.ROUTE, "not excs-1"),
+        (called(to_excs(caller("open")), Echo.NOTHING), Outcome.UNKNOWN, None, "could not be proven"),
         (called(to_excs(caller("timeout", ms=5000.0))), Outcome.MISSED, Lane.FIREWALL, "nothing answers"),
         (called(to_excs(caller("refused"))), Outcome.MISSED, Lane.FIREWALL, "a filter resets"),
         (

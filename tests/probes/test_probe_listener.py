@@ -107,7 +107,7 @@ def proof(
         (proof(None, held=HELD), Reach.UNASKED),
         (proof(path("other"), held=HELD), Reach.UNASKED),
         (proof(path("open"), Echo.FOREIGN, held=HELD), Reach.ELSEWHERE),
-        (proof(path("open"), Echo.NOTHING, held=HELD), Reach.ELSEWHERE),
+        (proof(path("open"), Echo.NOTHING, held=HELD), Reach.UNVERIFIED),
         (proof(path("open"), Echo.UNSAID, held=HELD), Reach.UNVERIFIED),
         (proof(path("open"), Echo.NOTHING, held=HELD, trouble=LOST), Reach.UNVERIFIED),
         (proof(path("open"), not_held=IN_USE), Reach.ANSWERED),
@@ -133,6 +133,23 @@ def test_what_became_of_the_calls(found: PortProof, reach: Reach) -> None:
     A listener that ended early counts as none: its absence refuses too.
     """
     assert found.reach("exas-1") is reach
+
+
+@pytest.mark.parametrize(
+    ("other", "reported", "reach"),
+    [
+        (Echo.OURS, False, Reach.ELSEWHERE),
+        (Echo.NOTHING, True, Reach.ELSEWHERE),
+        (Echo.FOREIGN, False, Reach.UNVERIFIED),
+        (Echo.NOTHING, False, Reach.UNVERIFIED),
+        (Echo.UNSAID, False, Reach.UNVERIFIED),
+    ],
+)
+def test_silence_accuses_another_only_beside_a_proven_caller(other: Echo, reported: bool, reach: Reach) -> None:
+    """A listener that answered nobody may have been slow; one that answered another caller was not."""
+    alone = proof(path("open"), Echo.NOTHING, held=HELD)
+    beside = replace(alone.calls[0], source="excp-1", echo=other, reported=reported)
+    assert replace(alone, calls=(*alone.calls, beside)).reach("exas-1") is reach
 
 
 def test_nobody_else_is_in_the_proof() -> None:
@@ -474,7 +491,7 @@ def test_anything_but_the_exact_reply_is_foreign(heard: str) -> None:
     calls = [{**GOOD["calls"][0], "heard": heard}]  # type: ignore[index]
     found = PROBE.parse(json.dumps({**GOOD, "calls": calls, "called": []}))
     assert found.call("exas-1").echo is (Echo.FOREIGN if heard else Echo.NOTHING)
-    assert found.reach("exas-1") is Reach.ELSEWHERE
+    assert found.reach("exas-1") is (Reach.ELSEWHERE if heard else Reach.UNVERIFIED)
 
 
 @pytest.mark.parametrize(
