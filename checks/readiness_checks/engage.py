@@ -534,7 +534,7 @@ class _ServerRuns(Check[ServiceTarget[StatServer], *tuple[ServerFact, ...]]):
         return Judgement.weak(
             f"What listens at {at} hangs up at once.",
             expected=_expected_server(self.noun),
-            observed=path.observed,
+            observed=f"{path.observed}, and then closes the connection without a word",
             evidence=evidence,
             lane=Lane.SERVICE,
             reasoning=(
@@ -820,12 +820,12 @@ class EngageVersions(Check[CoreTarget, *tuple[VersionFact, ...]]):
                 f"The version behind {target.name} could not be learnt, because the Config DB was not read.",
                 detail="versions are read from the Config DB",
             )
-        resolved = (name for fact in facts if isinstance(fact, Names) for name in fact.names.values())
-        addresses = frozenset(str(address) for name in resolved for address in name.addresses)
+        # The question that is shared asks for every server's name; this one's addresses alone are of its host.
+        resolved = {name: one for fact in facts if isinstance(fact, Names) for name, one in fact.names.items()}
         known = (
             tuple(server for server in servers if server.type is target.type)
             if target.type is AppType.CONFIGURATION_SERVER
-            else _matching(servers, target.type, target.endpoint, addresses)
+            else _matching(servers, target.type, target.endpoint, _resolved(resolved, target.endpoint))
         )
         known = tuple(server for server in known if server.enabled) or known
         evidence = tuple(_record_evidence(known, talk, Level.AUTHENTICATED))

@@ -287,6 +287,13 @@ def test_a_silent_listener_is_what_a_stat_server_shows(
     assert (judgement.outcome, judgement.lane, said in judgement.reasoning) == (outcome, lane, True), judgement
 
 
+def test_a_server_that_hangs_up_is_seen_to() -> None:
+    """What was observed says more than that connects were accepted."""
+    observed = stat_server(path(OPEN, OPEN, OPEN, closed=True), talk()).observed
+    assert "accepts 3 connects" in observed
+    assert observed.endswith("closes the connection without a word")
+
+
 def test_a_record_proves_nothing_of_the_server_that_runs() -> None:
     """The Config DB was read by a session, but of the Stat Server itself no more than TCP is proven."""
     judgement = stat_server(path(OPEN), talk())
@@ -415,6 +422,25 @@ def test_a_host_is_found_by_its_address() -> None:
     )
     assert version(1, fact).outcome is Outcome.MANUAL
     assert version(1, fact, resolved).outcome is Outcome.MET
+
+
+def test_each_server_is_judged_by_its_own_application() -> None:
+    """One question resolves every declared name; an application on another server's address is not this one's."""
+    servers = (
+        server("sip_a", AppType.T_SERVER, "8.5.100.01", "one", address="10.6.0.1"),
+        server("sip_b", AppType.T_SERVER, "8.0.400.01", "two", address="10.6.0.2"),
+    )
+    resolved = Names(
+        vantage="excp-1",
+        names={
+            name: Name(name=name, addresses=(ip_address(address),))
+            for name, address in (("sip-a.example", "10.6.0.1"), ("sip-b.example", "10.6.0.2"))
+        },
+    )
+    declared = tuple(StatServer(endpoint=Endpoint(f"sip-{one}.example", 8000)) for one in "ab")
+    first, second = (version(index, holding(*servers), resolved, sip_servers=declared) for index in (3, 4))
+    assert (first.outcome, first.observed) == (Outcome.MET, "sip_a 8.5.100.01")
+    assert (second.outcome, second.observed) == (Outcome.MISSED, "sip_b 8.0.400.01")
 
 
 def test_two_domains_with_one_short_name_are_two_hosts() -> None:
