@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from readiness_schemas.conformity import conformity
+
 from readiness.site import syntax
 from readiness.site.document import Entry, Flaw, Items, Lost, Node, Path, Place, Scalar, Section
 from readiness.site.problems import Problem
@@ -207,9 +209,15 @@ class Validation:
     # -- the schema ----------------------------------------------------------------------------------------
 
     def _apply_schema(self, instance: Json) -> None:
-        from jsonschema import Draft202012Validator
+        formats = self._formats()
+        if conformity(self._schema, formats={name: _passing(test) for name, test in formats.items()})(instance):
+            return
+        from jsonschema import Draft202012Validator, FormatChecker
 
-        validator = Draft202012Validator(self._schema, format_checker=self._formats())  # type: ignore[arg-type]
+        checker = FormatChecker(formats=())
+        for name, test in formats.items():
+            checker.checks(name, raises=Misfit)(_put_texts_to(test))
+        validator = Draft202012Validator(self._schema, format_checker=checker)
         for error in validator.iter_errors(instance):
             self._translate(error)
 
@@ -247,39 +255,26 @@ class Validation:
     def _silenced(self, path: Path) -> bool:
         return any(path[:length] in self._refused for length in range(1, len(path) + 1))
 
-    def _formats(self) -> object:
-        from jsonschema import FormatChecker
-
-        checker = FormatChecker(formats=())
-
-        def install(name: str, test: Callable[[str], object]) -> None:
-            def fits(value: object) -> bool:
-                if isinstance(value, str):
-                    test(value)
-                return True
-
-            checker.checks(name, raises=Misfit)(fits)
-
-        for name, test in (
-            ("line", syntax.line),
-            ("host", syntax.host),
-            ("web-url", syntax.web_url),
-            ("web-origin", syntax.web_origin),
-            ("region", syntax.region),
-            ("day", syntax.day),
-            ("span", syntax.span),
-            ("work-days", syntax.work_days),
-            ("hex-id", syntax.hex_id),
-            ("version", syntax.version),
-            ("image", syntax.image),
-            ("machine-name", syntax.machine_name),
-        ):
-            install(name, test)
-        install("path", lambda text: syntax.path(text, self._base))
+    def _formats(self) -> Mapping[str, Callable[[str], object]]:
+        """The test of each format by its name; it raises ``Misfit``."""
         known = self._known_checks
-        install("check-id", lambda text: syntax.check_id(text, known() if known is not None else None))
-        install("existing-file", self._existing_file)
-        return checker
+        return {
+            "line": syntax.line,
+            "host": syntax.host,
+            "web-url": syntax.web_url,
+            "web-origin": syntax.web_origin,
+            "region": syntax.region,
+            "day": syntax.day,
+            "span": syntax.span,
+            "work-days": syntax.work_days,
+            "hex-id": syntax.hex_id,
+            "version": syntax.version,
+            "image": syntax.image,
+            "machine-name": syntax.machine_name,
+            "path": lambda text: syntax.path(text, self._base),
+            "check-id": lambda text: syntax.check_id(text, known() if known is not None else None),
+            "existing-file": self._existing_file,
+        }
 
     def _existing_file(self, text: str) -> None:
         if self._files:
@@ -367,6 +362,26 @@ class Validation:
                 nearest=near,
             )
         )
+
+
+def _passing(test: Callable[[str], object]) -> Callable[[str], bool]:
+    def passes(text: str) -> bool:
+        try:
+            test(text)
+        except Misfit:
+            return False
+        return True
+
+    return passes
+
+
+def _put_texts_to(test: Callable[[str], object]) -> Callable[[object], bool]:
+    def fits(value: object) -> bool:
+        if isinstance(value, str):
+            test(value)
+        return True
+
+    return fits
 
 
 def _is_blank(node: Scalar) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import rfc8785
 from readiness_schemas import load
+from readiness_schemas.conformity import Test, conformity
 from readiness_schemas.report import ReportDocument
 
 from readiness_reports.words import UNSEEN
@@ -171,21 +172,32 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 
 def _validate(document: Any) -> None:
-    from jsonschema.exceptions import best_match
-
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, str) and version != SCHEMA_VERSION:
         raise ReportInvalid(
             "$.schema_version", f"the report has schema {version[:20]!r}, this readiness reads {SCHEMA_VERSION!r}"
         )
-    for error in _validator().iter_errors(document):
-        clearest = best_match([error]) or error
-        raise ReportInvalid(clearest.json_path, _shortened(clearest.message))
+    if not _conforms()(document):
+        _explain(document)
     seen: set[str] = set()
     for number, finding in enumerate(document["findings"]):
         if finding["id"] in seen:
             raise ReportInvalid(f"$.findings[{number}].id", f"another finding is {_shortened(finding['id'])!r} already")
         seen.add(finding["id"])
+
+
+@cache
+def _conforms() -> Test:
+    return conformity(load("report"))
+
+
+def _explain(document: Any) -> None:
+    """Raise what is wrong with a document in the words of jsonschema, which takes ten times as long to find it."""
+    from jsonschema.exceptions import best_match
+
+    for error in _validator().iter_errors(document):
+        clearest = best_match([error]) or error
+        raise ReportInvalid(clearest.json_path, _shortened(clearest.message))
 
 
 @cache
