@@ -151,8 +151,8 @@ class ReachesRedis(SpokenRow[RedisAnswer]):
             **{
                 "pass": "every connect came through, and Redis took the declared login and answered PING, or asked for "
                 "a login where none is declared",
-                "warn": "some connects or addresses answer, Redis is still loading, a Sentinel answers in its place, "
-                "or its certificate ends within 30 days",
+                "warn": "some connects or addresses answer, Redis is still loading, a Sentinel or a replica answers "
+                "in its place, or its certificate ends within 30 days",
                 "fail": "no connect came through, no Redis answers there, or it refuses TLS or the login as declared",
             },
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from readiness import Evidence, Lane, Level
 from readiness.probes.config_db import ConfigDbSession, ConfigDbTalk
 from readiness.probes.postgres import PgEnding, PgRefusal
-from readiness.probes.redis import Ending, Login, RedisAnswer
+from readiness.probes.redis import Ending, Login, RedisAnswer, ServerRole
 from readiness.probes.tls import TlsTrouble
 from readiness.site import ConfigDb, EdgeTarget, Redis, Site, Tls
 from readiness_checks.rows import Said, Use, certificate_evidence
@@ -39,6 +39,8 @@ def _redis_use(site: Site, answer: RedisAnswer) -> tuple[Use, str, Lane]:
     match answer.ending:
         case Ending.ANSWERED if answer.sentinel:
             return Use.DOUBTFUL, "is a Sentinel, which knows the master and is not it", Lane.CONFIGURATION
+        case Ending.ANSWERED if _is_replica(answer):
+            return Use.DOUBTFUL, f"is a replica of {_master(answer)}, which takes no writes", Lane.CONFIGURATION
         case Ending.ANSWERED if answer.certificate is not None and answer.certificate.ends_soon:
             return Use.DOUBTFUL, f"shows a certificate that ends in {answer.certificate.left.days} days", Lane.TLS
         case Ending.ANSWERED if answer.login is Login.ACCEPTED:
@@ -59,6 +61,15 @@ def _redis_use(site: Site, answer: RedisAnswer) -> tuple[Use, str, Lane]:
             return Use.UNUSABLE, answer.words, lane
 
 
+def _is_replica(answer: RedisAnswer) -> bool:
+    return answer.info is not None and answer.info.role is ServerRole.REPLICA
+
+
+def _master(answer: RedisAnswer) -> str:
+    named = answer.info.master if answer.info is not None else None
+    return named or "a master that it does not name"
+
+
 def _untrusted(answer: RedisAnswer) -> bool:
     return answer.tls_failure is not None and answer.tls_failure.trouble is TlsTrouble.UNTRUSTED_ISSUER
 
@@ -74,6 +85,8 @@ def _tls(site: Site) -> Tls:
 
 def _redis_proves(answer: RedisAnswer) -> str:
     match answer.ending:
+        case Ending.ANSWERED if _is_replica(answer):
+            return "Its own INFO says so, through this very VM. EXEC writes to Redis, and a replica refuses writes."
         case Ending.ANSWERED if answer.login is Login.ACCEPTED:
             return "The declared login and PING went through this very VM, which is more than an open port."
         case Ending.ANSWERED:
@@ -104,6 +117,13 @@ def _redis_remedy(target: EdgeTarget, answer: RedisAnswer) -> tuple[str, str]:
             return (
                 f"Declare the master endpoint as `redis`: {', '.join(answer.info.masters) if answer.info else ''}",
                 f"Declare the master of Redis instead of the Sentinel at {at}",
+            )
+        case Ending.ANSWERED if _is_replica(answer):
+            return (
+                f"Declare as `redis` the endpoint by which the master is reached, now {_master(answer)}; better a name"
+                " that follows the master when it changes. On the replica:\n\n"
+                f"    redis-cli -h {at.host} -p {at.port} INFO replication",
+                f"Declare the master of Redis instead of the replica at {at}",
             )
         case Ending.ANSWERED if answer.certificate is not None and answer.certificate.ends_soon:
             return f"Renew the certificate of Redis at {at}.", f"Renew the certificate of Redis at {at}"

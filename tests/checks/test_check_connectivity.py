@@ -53,7 +53,7 @@ from readiness.probes.http import BodyEnd, HttpAnswer, HttpRefusal, RefusalKind,
 from readiness.probes.linux.network import Listener, Listeners
 from readiness.probes.listener import Call, CallPort, Echo, Held, NotHeld, Obstacle, PortProof
 from readiness.probes.postgres import PgEnding, PgRefusal
-from readiness.probes.redis import AskRedis, Ending, Login, Mode, Nameless, Product, RedisAnswer, RedisInfo
+from readiness.probes.redis import AskRedis, Ending, Login, Mode, Nameless, Product, RedisAnswer, RedisInfo, ServerRole
 from readiness.probes.registry import AskRegistry, RegistryTalk, Scheme
 from readiness.probes.registry import Login as RegistryLogin
 from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, control_port
@@ -815,18 +815,18 @@ def test_a_registry_that_is_busy_or_moved_breaks_no_rule(status: int) -> None:
     assert judgement.outcome is Outcome.WEAK
 
 
-def test_a_sentinel_is_not_the_database() -> None:
-    """A Sentinel answers PING too; the master it names stands in the remedy."""
+def told(**more: object) -> RedisInfo:
+    """INFO that says next to nothing."""
     info = RedisInfo(
         product=Product.REDIS,
         product_version="6.2.14",
         version="6.2.14",
-        mode=Mode.SENTINEL,
+        mode=None,
         cluster_enabled=None,
         role=None,
         master=None,
         master_link_up=None,
-        masters=("10.20.0.9:6379",),
+        masters=(),
         replicas=(),
         connected_replicas=None,
         maxmemory=None,
@@ -844,9 +844,36 @@ def test_a_sentinel_is_not_the_database() -> None:
         keyspaces=(),
         os=None,
     )
+    return replace(info, **more)  # type: ignore[arg-type]
+
+
+def test_a_sentinel_is_not_the_database() -> None:
+    """A Sentinel answers PING too; the master it names stands in the remedy."""
+    info = told(mode=Mode.SENTINEL, masters=("10.20.0.9:6379",))
     judgement = ReachesRedis().judge(redis_edge(), REDIS_OPEN, answer(info=info))
     assert judgement.outcome is Outcome.WEAK
     assert "10.20.0.9:6379" in judgement.remedy
+
+
+@pytest.mark.parametrize(
+    ("role", "master", "outcome", "words"),
+    [
+        (ServerRole.REPLICA, "10.20.0.9:6379", Outcome.WEAK, "10.20.0.9:6379"),
+        (ServerRole.REPLICA, None, Outcome.WEAK, "a master that it does not name"),
+        (ServerRole.MASTER, None, Outcome.MET, ""),
+        (None, None, Outcome.MET, ""),
+    ],
+)
+def test_a_replica_takes_no_writes(role: ServerRole | None, master: str | None, outcome: Outcome, words: str) -> None:
+    """A replica answers PING and refuses what EXEC writes; the master it follows is named."""
+    said = answer(info=told(mode=Mode.STANDALONE, role=role, master=master))
+    judgement = ReachesRedis().judge(redis_edge(), REDIS_OPEN, said)
+    assert judgement.outcome is outcome
+    assert words in judgement.remedy
+    assert words in judgement.summary
+    if outcome is Outcome.WEAK:
+        assert judgement.lane is Lane.CONFIGURATION
+        assert judgement.job == "Declare the master of Redis instead of the replica at redis.acme.example:6379"
 
 
 def test_a_pass_ends_with_the_certificate() -> None:
