@@ -221,7 +221,8 @@ class ReachesGenesysCloud(SpokenRow[GenesysCloudHost]):
             "Genesys Cloud",
             **{
                 "pass": "every connect came through, TLS was verified, and the host answered in HTTP",
-                "warn": "some connects or addresses answer, or Genesys Cloud answers by the declared proxy only",
+                "warn": "some connects or addresses answer, Genesys Cloud answers by the declared proxy only, or its "
+                "certificate ends within 30 days",
                 "fail": "no connect came through, TLS could not be verified, or what answers does not speak HTTP",
             },
         ),
@@ -253,6 +254,8 @@ class ReachesRegistry(SpokenRow[RegistryTalk]):
             "the container registry",
             **{
                 "pass": "every connect came through, and a registry answered at /v2/",
+                "warn": "some connects or addresses answer, the registry is not well, or its certificate ends within "
+                "30 days",
                 "fail": "no connect came through, its TLS does not do, or what answers is no registry",
             },
         ),

@@ -41,7 +41,7 @@ def _redis_use(site: Site, answer: RedisAnswer) -> tuple[Use, str, Lane]:
             return Use.DOUBTFUL, "is a Sentinel, which knows the master and is not it", Lane.CONFIGURATION
         case Ending.ANSWERED if _is_replica(answer):
             return Use.DOUBTFUL, f"is a replica of {_master(answer)}, which takes no writes", Lane.CONFIGURATION
-        case Ending.ANSWERED if answer.certificate is not None and answer.certificate.ends_soon:
+        case Ending.ANSWERED | Ending.LOGIN_MISSING if answer.certificate is not None and answer.certificate.ends_soon:
             return Use.DOUBTFUL, f"shows a certificate that ends in {answer.certificate.left.days} days", Lane.TLS
         case Ending.ANSWERED if answer.login is Login.ACCEPTED:
             return Use.USABLE, "takes the declared login and answers PING", lane
@@ -125,7 +125,7 @@ def _redis_remedy(target: EdgeTarget, answer: RedisAnswer) -> tuple[str, str]:
                 f"    redis-cli -h {at.host} -p {at.port} INFO replication",
                 f"Declare the master of Redis instead of the replica at {at}",
             )
-        case Ending.ANSWERED if answer.certificate is not None and answer.certificate.ends_soon:
+        case Ending.ANSWERED | Ending.LOGIN_MISSING if answer.certificate is not None and answer.certificate.ends_soon:
             return f"Renew the certificate of Redis at {at}.", f"Renew the certificate of Redis at {at}"
         case Ending.ANSWERED:
             return "", ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from readiness import Evidence, Lane, Level
 from readiness.probes.genesys_cloud import GenesysCloudHost, Interception
@@ -12,9 +14,12 @@ from readiness.probes.monitoring import ElementAnswer
 from readiness.probes.monitoring import Ending as HttpEnding
 from readiness.probes.monitoring import Login as HttpLogin
 from readiness.probes.registry import RegistryTalk
-from readiness.probes.tls import TlsTrouble
+from readiness.probes.tls import Certificate, TlsTrouble
 from readiness.site import EdgeTarget, Endpoint, Logging, Registry, Site
 from readiness_checks.rows import Said, Use, certificate_evidence
+
+SHORT_LIVED = timedelta(days=30)
+"""A certificate of no longer life than this is renewed as a matter of course, by a device that issues its own."""
 
 
 def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
@@ -22,17 +27,45 @@ def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
     if isinstance(answer.direct, HttpRefusal):
         return _refusing(target, answer, answer.direct)
     private = " with the declared CA file" if answer.interception is Interception.INTERCEPTED else ""
-    return Said(
+    shown = answer.direct.certificate
+    fleeting = _is_fleeting(answer, shown)
+    said = Said(
         use=Use.USABLE,
         words=f"answers over TLS, verified{private}",
         proves="TLS was verified for the host's own name and an answer in HTTP came back through this very VM.",
         came_through=True,
         evidence=(
             Evidence(label="HTTPS", value=_status(answer.direct), level=Level.PROTOCOL, of=answer),
-            *certificate_evidence(answer.direct.certificate, answer),
+            *certificate_evidence(shown, answer),
+            *(_life(shown, answer) if fleeting else ()),
         ),
-        ends=answer.direct.certificate.not_after if answer.direct.certificate is not None else None,
+        ends=shown.not_after if shown is not None else None,
     )
+    return said if fleeting else _ending(target, said, shown)
+
+
+def _is_fleeting(answer: GenesysCloudHost, shown: Certificate | None) -> bool:
+    """Whether it is the short-lived certificate of a device on the way, whose end is no news."""
+    return (
+        answer.interception is Interception.INTERCEPTED
+        and shown is not None
+        and shown.not_after - shown.not_before <= SHORT_LIVED
+    )
+
+
+def _life(shown: Certificate | None, fact: object) -> Iterator[Evidence]:
+    if shown is not None and shown.ends_soon:
+        value = f"{(shown.not_after - shown.not_before).days} days in all, as the device on the way issues them"
+        yield Evidence(label="Life of the certificate", value=value, level=Level.PROTOCOL, of=fact)
+
+
+def _ending(target: EdgeTarget, said: Said, shown: Certificate | None) -> Said:
+    """What was said, with a warning where all is well and the certificate ends soon."""
+    if said.use is not Use.USABLE or shown is None or not shown.ends_soon:
+        return said
+    words = f"shows a certificate that ends in {shown.left.days} days"
+    renew = f"Renew the certificate of {target.peer}"
+    return replace(said, use=Use.DOUBTFUL, words=words, lane=Lane.TLS, remedy=f"{renew}.", job=renew)
 
 
 def _status(answer: HttpAnswer) -> str:
@@ -119,13 +152,7 @@ def said_by_logging(target: EdgeTarget, answer: ElementAnswer) -> Said:
         job=job,
         ends=verified.not_after if verified is not None else None,
     )
-    if use is not Use.USABLE or verified is None or not verified.ends_soon:
-        return said
-    words, renew = (
-        f"shows a certificate that ends in {verified.left.days} days",
-        f"Renew the certificate of {target.peer}",
-    )
-    return replace(said, use=Use.DOUBTFUL, words=words, lane=Lane.TLS, remedy=f"{renew}.", job=renew)
+    return _ending(target, said, verified)
 
 
 def _logging_use(site: Site, answer: ElementAnswer) -> tuple[Use, str]:
@@ -214,7 +241,7 @@ def said_by_registry(target: EdgeTarget, talk: RegistryTalk) -> Said:
     unwell = door.status >= 500 or door.status == 429 or 300 <= door.status < 400
     use = Use.USABLE if known else Use.DOUBTFUL if unwell else Use.UNUSABLE
     words = "answers as a registry" if known else f"answers in HTTP with status {door.status}, not as a registry does"
-    return Said(
+    said = Said(
         use=use,
         words=words,
         proves="A request for /v2/ went through this very VM, and only a registry answers it so."
@@ -232,6 +259,7 @@ def said_by_registry(target: EdgeTarget, talk: RegistryTalk) -> Said:
         job="" if known else f"Have the registry answer at {at}",
         ends=door.certificate.not_after if door.certificate is not None else None,
     )
+    return _ending(target, said, door.certificate)
 
 
 def _registry_refusing(target: EdgeTarget, talk: RegistryTalk, door: HttpRefusal) -> Said:

@@ -737,6 +737,14 @@ SHUT_TOO = answer(Ending.NO_PATH, verdict=PathVerdict.REFUSED, text="Connection 
             Level.AUTHENTICATED,
             "ends in 12 days",
         ),
+        (
+            REDIS_OPEN,
+            answer(Ending.LOGIN_MISSING, certificate=certificate(days=12), tls_version="TLSv1.3"),
+            Outcome.WEAK,
+            Lane.TLS,
+            Level.PROTOCOL,
+            "ends in 12 days",
+        ),
         (REDIS_OPEN, SHUT_TOO, Outcome.WEAK, Lane.ROUTE, Level.TCP, "at one moment and not at another"),
         (REDIS_SHUT, SHUT_TOO, Outcome.MISSED, Lane.SERVICE, Level.TCP, "refused"),
         (REDIS_SHUT, unread(), Outcome.MISSED, Lane.SERVICE, Level.TCP, "refused"),
@@ -847,6 +855,16 @@ def told(**more: object) -> RedisInfo:
     return replace(info, **more)  # type: ignore[arg-type]
 
 
+def test_a_certificate_of_the_registry_that_ends_soon_warns() -> None:
+    """A registry that answers well warns too; one that is no registry keeps its own words."""
+    edge = ReachesRegistry().targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    for status, outcome, lane in ((200, Outcome.WEAK, Lane.TLS), (404, Outcome.MISSED, Lane.CONFIGURATION)):
+        door = https(status, shown=certificate(days=9))
+        judgement = ReachesRegistry().judge(edge, REGISTRY_OPEN, knocked(door))
+        assert (judgement.outcome, judgement.lane) == (outcome, lane)
+
+
 def test_a_sentinel_is_not_the_database() -> None:
     """A Sentinel answers PING too; the master it names stands in the remedy."""
     info = told(mode=Mode.SENTINEL, masters=("10.20.0.9:6379",))
@@ -891,13 +909,13 @@ def cloud_edge(site: Site | None = None) -> EdgeTarget:
     return edge
 
 
-def https(status: int = 404) -> HttpAnswer:
+def https(status: int = 404, *, shown: Certificate | None = None) -> HttpAnswer:
     return HttpAnswer(
         status=status,
         headers=(),
         body="",
         body_end=BodyEnd.WHOLE,
-        certificate=certificate(),
+        certificate=shown or certificate(),
         how="SSH forwarding",
         timing=Timing(connect_s=0.01, tls_s=0.02, answer_s=0.03),
         sent_at=0,
@@ -969,6 +987,34 @@ def test_genesys_cloud_is_judged_by_its_path_its_tls_and_its_answer(
         assert judgement.remedy
         assert judgement.job
         assert "host process path" in judgement.reasoning
+
+
+@pytest.mark.parametrize(
+    ("interception", "lived", "left", "outcome"),
+    [
+        (Interception.NONE, 60, 31, Outcome.MET),
+        (Interception.NONE, 60, 30, Outcome.WEAK),
+        (Interception.NONE, 3, 5, Outcome.WEAK),
+        (Interception.INTERCEPTED, 60, 5, Outcome.WEAK),
+        (Interception.INTERCEPTED, 20, 11, Outcome.WEAK),
+        (Interception.INTERCEPTED, 20, 10, Outcome.MET),
+    ],
+)
+def test_a_certificate_of_genesys_cloud_that_ends_soon_warns(
+    interception: Interception, lived: int, left: int, outcome: Outcome
+) -> None:
+    """Thirty days warn; what an intercepting device issues for no longer than that is only told."""
+    shown = replace(certificate(days=left), not_before=SEEN - timedelta(days=lived))
+    said = replace(host(https(shown=shown)), interception=interception)
+    judgement = ReachesGenesysCloud().judge(cloud_edge(), CLOUD_OPEN, said)
+    assert judgement.outcome is outcome
+    assert judgement.valid_until == shown.not_after
+    told = any(piece.label == "Life of the certificate" for piece in judgement.evidence)
+    assert told is (outcome is Outcome.MET and left <= 30)
+    if outcome is Outcome.WEAK:
+        assert judgement.lane is Lane.TLS
+        assert f"ends in {left} days" in judgement.summary
+        assert judgement.remedy == f"Renew the certificate of {cloud_edge().peer}."
 
 
 def session(shown: Certificate | None = None) -> ConfigDbSession:
