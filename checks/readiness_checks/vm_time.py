@@ -275,7 +275,7 @@ class _Clock:
                 f" {self.where}:",
                 *self.commands.look,
             ),
-            job=f"Bring time sync back on {self.name}: {duration(age)} old",
+            job=f"Bring time sync back on {self.name}: its clock was last set {duration(age)} ago",
             lane=Lane.TIME,
         )
 

@@ -97,7 +97,9 @@ running=
 for process in /proc/[0-9]*/comm; do
   { read -r name <"$process"; } 2>/dev/null || continue
   case $name in
-  chronyd | ntpd | systemd-timesyn | ptp4l | phc2sys | timemaster | sntp | clockd) running="$running $name" ;;
+  chronyd | ntpd | systemd-timesyn | ptp4l | phc2sys | timemaster | sntp | clockd | VBoxService)
+    running="$running $name"
+    ;;
   esac
 done
 printf '=== processes\\n%s\\n--- 0\\n' "$running"

@@ -501,6 +501,7 @@ def test_compose_comes_from_where_the_engine_came(name: str, package: str) -> No
         ("rhel-8~local", UNKNOWN, "follows no source"),
         ("rhel-8~no-answer", UNKNOWN, "does not tell"),
         ("rhel-8~ptp", UNKNOWN, "ptp4l, phc2sys runs"),
+        ("debian-12~virtualbox", UNKNOWN, "VBoxService runs"),
         ("debian-11~never", UNKNOWN, "follows no source"),
         ("debian-11~bus", UNKNOWN, "does not tell"),
         ("sles-15~ntpd-own-clock", UNKNOWN, "follows no source"),
@@ -513,6 +514,12 @@ def test_a_clock_counts_as_set_by_what_its_keeper_tells(name: str, outcome: Outc
     assert judged.outcome is outcome
     assert says in judged.summary
     demand_actionable(judged)
+
+
+def test_the_job_of_a_stale_clock_is_a_sentence() -> None:
+    """It says what is three days ago: the last time that the clock was set."""
+    judged = TimeSynchronised().judge(one(Role.EXAS), read(ReadTimeSync("vm"), "sles-15~ntpd-stale"), system())
+    assert judged.job.endswith(": its clock was last set 3 days ago")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a_clock_that_is_kept_tells_by_whom(
         ("sles-15~ntpd-own-clock", Keeper.NTPD, None, False),
         ("sles-15~ntpd-silent", Keeper.NTPD, None, False),
         ("rhel-8~ptp", Keeper.OTHER, None, False),
+        ("debian-12~virtualbox", Keeper.OTHER, None, False),
         ("debian-12~none", Keeper.NONE, None, False),
     ],
 )
