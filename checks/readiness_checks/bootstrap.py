@@ -188,6 +188,8 @@ class RecentPython(Check[BootstrapTarget, Pythons, System | Unread]):
         own = pythons.python3
         found = [python for python in (own, *pythons.others) if python is not None]
         is_now = f"python3 is {own.version}" if own is not None else "there is no python3"
+        if own is None and pythons.python3_broken:
+            is_now = "python3 is there and does not run"
         compared = Comparison(
             expected="python3 of version 3.9 or later",
             observed=f"{is_now}; others on PATH: {', '.join(one.command for one in pythons.others) or 'none'}",
@@ -195,7 +197,11 @@ class RecentPython(Check[BootstrapTarget, Pythons, System | Unread]):
                 Evidence(label=python.command, value=python.version, level=Level.AUTHENTICATED, of=pythons)
                 for python in found
             )
-            or (Evidence(label="python3", value=pythons.broken or "none", level=Level.AUTHENTICATED, of=pythons),),
+            or (
+                Evidence(
+                    label="python3", value=pythons.python3_broken or "none", level=Level.AUTHENTICATED, of=pythons
+                ),
+            ),
         )
         if own is not None and own.numbers >= PYTHON:
             return compared.met(

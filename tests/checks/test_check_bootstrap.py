@@ -83,6 +83,7 @@ def test_the_engine_is_judged_as_on_any_vm(name: str, outcome: Outcome, lane: La
         ("rhel-8", MISSED, "python3 is 3.6.8"),
         ("ubuntu-20.04", MISSED, "python3 is 3.8.10"),
         ("amazon-2~none", MISSED, "there is no python3"),
+        ("debian-12~broken-python3", MISSED, "python3 is there and does not run"),
     ],
 )
 def test_python_is_what_python3_really_is(name: str, outcome: Outcome, says: str) -> None:
@@ -91,6 +92,20 @@ def test_python_is_what_python3_really_is(name: str, outcome: Outcome, says: str
     assert judged.outcome is outcome
     assert says in judged.summary
     demand_actionable(judged)
+
+
+def test_a_python3_that_crashes_is_shown_with_its_own_words() -> None:
+    """It is there: what it said, or else its status, is the evidence; a broken pip3 is not taken for it."""
+    crashed = "=== python3\n{}\n--- 1\n=== pip3 --version\nno\n--- 127\n"
+    of = ReadPythons("vm")
+    assert (
+        of.understand(crashed.format("No module named 'encodings'"), 0).python3_broken == "No module named 'encodings'"
+    )
+    assert of.understand(crashed.format(""), 0).python3_broken == "exit status 1"
+    missing = of.understand("=== python3\n--- missing\n=== pip3 --version\nno\n--- 127\n", 0)
+    assert (missing.broken, missing.python3_broken) == ("no", "")
+    judged = RecentPython().judge(target(), missing, UNREAD)
+    assert "there is no python3" in judged.summary
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Pythons:
 
     ``others`` are commands named for one release ("python3.11"). ``module_pip`` is the version of the pip that
     ``python3 -m pip`` would run, empty where there is none. ``broken`` holds what a command said that is there
-    and does not run.
+    and does not run; ``python3_broken`` is that of ``python3`` itself, or its exit status where it said nothing.
     """
 
     python3: Python | None
@@ -45,6 +45,7 @@ class Pythons:
     others: tuple[Python, ...]
     module_pip: str = ""
     broken: str = ""
+    python3_broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,14 @@ done
             and (words := re.match(r"Python (3\.\d{1,3}[^\s]*)", part.text))
         )
         broken = next((p.text for p in (own, shebang, said) if p is not None and p.status not in (0, None)), "")
+        crashed = own is not None and own.status is not None and not version
         return Pythons(
             python3=Python("python3", version) if version else None,
             pip3=pip,
             others=tuple(sorted(others, key=lambda python: python.numbers)),
             module_pip=module_pip,
             broken=broken,
+            python3_broken=(own.text.strip() or f"exit status {own.status}") if own is not None and crashed else "",
         )
 
 
