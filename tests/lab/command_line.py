@@ -1,0 +1,125 @@
+"""The command line as a process of its own: what it printed and wrote, how long it took, how large it grew."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from readiness_reports import as_json
+from readiness_schemas.report import FindingDocument, ReportDocument
+
+from readiness.cli.catalogue import longest
+from readiness.packs import load_packs
+from readiness.plan import Plan
+from readiness.plan import plan as make_plan
+from readiness.site.load import load_site
+
+FORMATS = "html,json,md,junit,csv"
+
+_PROGRAM = """\
+import logging, pathlib, sys
+if {loud}:
+    logging.basicConfig(level=logging.NOTSET, stream=sys.stderr)
+from readiness.cli import main
+try:
+    main()
+finally:
+    grown = next(line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    sys.stderr.write(f"\\n{{grown}}\\n")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """One audit that has ended.
+
+    ``seconds`` from its first line to its last file; ``start_up`` before that. ``peak``: bytes of memory at the most.
+    """
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+    start_up: float
+    peak: int
+    folder: Path
+    planned: Plan
+
+    @property
+    def document(self) -> ReportDocument:
+        """Its report, proven to be valid and to hold each planned finding once."""
+        document = as_json.read(self.folder / "report.json")
+        as_json.validate(document)
+        assert [each["id"] for each in document["findings"]] == [each.id for each in self.planned.instances]
+        return document
+
+    @property
+    def findings(self) -> dict[str, FindingDocument]:
+        return {finding["id"]: finding for finding in self.document["findings"]}
+
+    @property
+    def bound(self) -> float:
+        """The seconds that ``readiness plan`` prints."""
+        return longest(self.planned)
+
+
+async def audit(
+    site_file: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    loud: bool = False,
+    began: Callable[[int], None] = lambda pid: None,
+) -> Ended:
+    """Audit a site with every format; ``began`` is told the process, ``loud`` has every logger speak to stderr."""
+    out = site_file.parent / f"{site_file.stem}-out"
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _PROGRAM.format(loud=loud),
+        "audit",
+        str(site_file),
+        "--out",
+        str(out),
+        "--format",
+        FORMATS,
+        cwd=site_file.parent,
+        env=clean_environment(site_file.parent) | dict(environment or {}),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    began(process.pid)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    erring = asyncio.create_task(process.stderr.read())
+    first = await process.stdout.readline()
+    at_work = time.monotonic()
+    rest, err = await process.stdout.read(), await erring
+    status = await process.wait()
+    said = err.decode(errors="replace")
+    grown = re.search(r"VmHWM:\s+(\d+) kB", said)
+    return Ended(
+        status=status,
+        out=(first + rest).decode(errors="replace"),
+        err=said,
+        seconds=time.monotonic() - at_work,
+        start_up=at_work - started,
+        peak=int(grown[1]) * 1024 if grown else 0,
+        folder=out,
+        planned=make_plan(load_site(site_file), load_packs()),
+    )
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """An environment in which no ssh_config, agent or proxy of whoever runs the tests has a say."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV")}
+    temporary = home / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return kept | {"HOME": str(home), "TMPDIR": str(temporary), "NO_COLOR": "1"}
