@@ -266,6 +266,16 @@ def test_listeners_are_found_by_their_port(name: str, port: int, holders: list[t
     assert [(one.address, one.process) for one in fact.on(port)] == holders
 
 
+def test_a_listener_that_starts_while_ss_looks_does_not_count() -> None:
+    """ss shows it without its process at first; a moment later it is our own, or still somebody else's."""
+    unnamed = "LISTEN 0 16 0.0.0.0:3640 0.0.0.0:*"
+    ours = f'{unnamed} users:(("readiness-port",pid=7,fd=3))'
+    answer = "=== ss\n{}\n--- 0\n=== ss again\n{}\n--- 0\n=== ours\n--- 1\n"
+    assert ReadListeners("vm").understand(answer.format(unnamed, ours), 0).on(3640) == ()
+    assert ReadListeners("vm").understand(answer.format("", unnamed), 0).on(3640) == ()
+    assert len(ReadListeners("vm").understand(answer.format(unnamed, unnamed), 0).on(3640)) == 1
+
+
 def test_the_audits_own_listener_holds_no_port() -> None:
     """Another question may be listening on the component's port meanwhile: that is nobody in its way."""
     ours = 'LISTEN 0 5 0.0.0.0:3640 0.0.0.0:* users:(("readiness-port",pid=4242,fd=3))'

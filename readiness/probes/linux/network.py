@@ -143,7 +143,8 @@ class ReadListeners(HostProbe[Listeners]):
     """Ask ss(8) for the listening TCP sockets; root is told whose they are. Without ss, proc_net_tcp(5).
 
     The audit's own listener, which another question may be holding a port with, is left out: by the name of its
-    process, or by its command line where a tool keeps its own name.
+    process, or by its command line where a tool keeps its own name. ss looks for processes before it looks for
+    sockets, so that it knows no process of a listener that starts in between: what counts was there twice.
     """
 
     method: ClassVar[str] = "ss -ltnp"
@@ -151,6 +152,7 @@ class ReadListeners(HostProbe[Listeners]):
     privileged: ClassVar[bool] = True
     script: ClassVar[str] = """
 if ask ss ss -l -t -n -p; then
+  ask 'ss again' ss -l -t -n -p
   ask ours grep -l -s -e READINESS_NONCE -e 'eval .answer_text' /proc/[0-9]*/cmdline
 else
   for table in /proc/net/tcp /proc/net/tcp6; do
@@ -171,7 +173,12 @@ fi
             ours = re.findall(
                 r"^/proc/(\d{1,10})/cmdline$", found["ours"].text if "ours" in found else "", re.MULTILINE
             )
-            return Listeners(tuple(_from_ss(shown.text, frozenset(map(int, ours)))))
+            seen = tuple(_from_ss(shown.text, frozenset(map(int, ours))))
+            again = found.get("ss again")
+            if again is None or not again.answered:
+                return Listeners(seen)
+            stayed = {(one.address, one.port) for one in _from_ss(again.text, frozenset(map(int, ours)))}
+            return Listeners(tuple(one for one in seen if (one.address, one.port) in stayed))
         tables = [found[name].text for name in ("/proc/net/tcp", "/proc/net/tcp6") if name in found]
         if not tables:
             raise ProbeError(
