@@ -712,7 +712,16 @@ via_gawk() {
     }'
 }
 
-verdict() { # STATUS TEXT: the tools' own words first, for a status says less
+without_ipv6() { # ADDRESS TEXT: whether the machine has no IPv6 at all, as the other engines tell by the error
+  case $1 in *:*) ;; *) return 1;; esac
+  case $2 in
+    *'assign requested address'*|*'ddress not available'*|*'ddress family'*'not supported'*) return 0;;
+  esac
+  return 1
+}
+
+verdict() { # STATUS TEXT ADDRESS: the tools' own words first, for a status says less
+  if without_ipv6 "$3" "$2"; then echo net_unreachable; return; fi
   case $2 in
     *'Connected to'*|*succeeded!*|*') open'*) echo open;;
     *refused*) echo refused;;
@@ -731,7 +740,7 @@ attempt() { # TOOL INDEX ADDRESS PORT LIMIT LINGER
     *'@open|'*)
       rest=${text##*@open|}; ms=${rest%%|*}; rest=${rest#*|}; hung=${rest%%|*}; heard=${rest#*|}
       word=open; text='';;
-    *) word=$(verdict "$status" "$text"); text=$(printf '%s' "$text" | tr -c ' -~' ' ' | cut -c 1-160);;
+    *) word=$(verdict "$status" "$text" "$3"); text=$(printf '%s' "$text" | tr -c ' -~' ' ' | cut -c 1-160);;
   esac
   say "$2" "$word" "$ms" "$1" "$heard" "$hung" "$text"
 }

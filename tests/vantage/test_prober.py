@@ -298,6 +298,48 @@ def test_an_address_without_a_route_is_told_apart(engine: Engine) -> None:
     assert found.verdicts(1) == [PathVerdict.OTHER]
 
 
+SIX = "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "verdict"),
+    [
+        (SIX, "connect: Cannot assign requested address", PathVerdict.NET_UNREACHABLE),
+        (SIX, "nc: socket: Address family not supported by protocol", PathVerdict.NET_UNREACHABLE),
+        (SIX, "Address family for hostname not supported", PathVerdict.NET_UNREACHABLE),
+        (SIX, "can't connect to remote host: Address not available", PathVerdict.NET_UNREACHABLE),
+        (SIX, "something else", PathVerdict.OTHER),
+        (LOOPBACK, "connect: Cannot assign requested address", PathVerdict.OTHER),
+    ],
+)
+def test_the_words_of_a_machine_without_ipv6_are_understood(
+    bare: Path, address: str, words: str, verdict: PathVerdict
+) -> None:
+    """A tool that finds no IPv6 says so in the kernel's words; of an IPv4 address they mean something else."""
+    tool = bare / "nc"
+    tool.write_text(f'#!/bin/sh\necho "{words}" >&2\nexit 1\n')
+    tool.chmod(0o755)
+    found = run([Dial(address=address, port=9, attempts=1)], engine=Engine.NC, path=str(bare))
+    assert found.verdicts() == [verdict]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("engine", list(Engine))
+def test_every_tool_tells_that_a_machine_has_no_ipv6(engine: Engine) -> None:
+    """Where IPv6 is switched off, each engine that is here calls its network unreachable."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root and unshare for a network namespace of its own")
+    text = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 77\n" + prober.script(
+        [Dial(address=SIX, port=9, attempts=1)], token=TOKEN, engine=needs(engine)
+    )
+    done = subprocess.run(["unshare", "-n", "sh", "-s"], input=text.encode(), capture_output=True, timeout=30)
+    if done.returncode == 77:
+        pytest.skip("no network namespace can be made here")
+    told = [prober.understand(line, TOKEN) for line in done.stdout.split(b"\n")]
+    attempts = [one[1] for one in told if isinstance(one, tuple)]
+    assert [attempt.verdict for attempt in attempts] == [PathVerdict.NET_UNREACHABLE], attempts
+
+
 @pytest.mark.parametrize("engine", EXACT)
 def test_meeting_oneself_is_no_open_port(engine: Engine) -> None:
     """A connect to a closed local port that happens to take that port as its own source is refused, not open.
