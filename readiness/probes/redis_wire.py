@@ -151,7 +151,12 @@ class _VantageConnection(AbstractConnection):
         self._stream = stream
         self._meter = meter
         super().__init__(
-            protocol=2, parser_class=_Parser, redis_connect_func=_greet_nobody, socket_timeout=None, encoding="utf-8"
+            protocol=2,
+            parser_class=_Parser,
+            redis_connect_func=_greet_nobody,
+            socket_timeout=None,
+            encoding="utf-8",
+            driver_info=None,  # which nobody is told, and finding it out takes longer than the conversation
         )
 
     async def _connect(self) -> None:
