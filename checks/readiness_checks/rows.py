@@ -28,7 +28,7 @@ from readiness import (
     TargetKind,
     Unread,
 )
-from readiness.probes.tcp import AddressPath, DialTcp, PathState, TcpPath, shown_ms, spoken
+from readiness.probes.tcp import MOST_ADDRESSES, AddressPath, DialTcp, PathState, TcpPath, shown_ms, spoken
 from readiness.probes.tls import Certificate
 from readiness.site import Absent, EdgeTarget, Endpoint, Role, Site
 from readiness_checks.path_words import Subject, rejected_by_peer
@@ -51,7 +51,7 @@ def outcomes(peer: str, **changed: str) -> Mapping[Status, str]:
     """What each status means for a row whose peer is ``peer``; one that it cannot take is given as empty."""
     words = {
         "pass": f"every connect to every address of {peer} came through",
-        "warn": f"{peer} answers some connects or some of its addresses only",
+        "warn": f"{peer} answers some connects or some of its addresses only, or has more than {MOST_ADDRESSES}",
         "fail": f"no connect to {peer} came through, or what answers there is not {peer}",
         "unknown": "the VM could not be asked, or what was seen decides nothing",
         "manual": f"the site file says there is no {peer.removeprefix('the ')}",
@@ -110,15 +110,36 @@ class Row:
     def _expected(self, target: EdgeTarget) -> str:
         return f"{target.vm.name} opens a TCP connection to {self.peer} at {target.peer}"
 
-    def _open(self, target: EdgeTarget, path: TcpPath) -> Judgement:
-        """The path is open, and nothing more was asked."""
+    def _open(self, target: EdgeTarget, path: TcpPath, because: str = "") -> Judgement:
+        """The path is open, and nothing more was learnt; ``because`` says why that will do."""
+        if path.undialled:
+            return self._in_part(target, path)
         return Judgement.met(
             f"{target.vm.name} reaches {self.peer} at {target.peer}.",
             expected=self._expected(target),
             observed=path.observed,
-            reasoning="Every attempt at every address was accepted, so the way is open and something listens. "
+            reasoning=because
+            or "Every attempt at every address was accepted, so the way is open and something listens. "
             f"Who it is, a connect does not say. {HOST_PATH}",
             evidence=_evidence(target, path),
+        )
+
+    def _in_part(self, target: EdgeTarget, path: TcpPath, said: Sequence[Evidence] = ()) -> Judgement:
+        """What was dialled is open, and the name has more addresses than are dialled."""
+        tried, known = len(path.tried), len(path.resolution.addresses)
+        by_hand = f"timeout 5 bash -c '</dev/tcp/{path.undialled[0]}/{path.port}' && echo open"
+        return Judgement.weak(
+            f"{target.vm.name} reaches {self.peer} at {target.peer}, but not all of its addresses were tried: the "
+            f"first {tried} of {known}.",
+            expected=self._expected(target),
+            observed=path.observed,
+            reasoning=f"The first {tried} of {known} addresses accepted every attempt. A component may take any of "
+            f"them, and of the others nothing is known. {HOST_PATH}",
+            evidence=(*said, *_evidence(target, path)),
+            remedy=f"Have {target.peer.host} resolve to at most {tried} addresses on {target.vm.name}, or try the "
+            f"others there by hand, the first of them so:\n\n    {by_hand}",
+            job=f"Try the other addresses of {target.peer} from {target.vm.name}",
+            lane=Lane.CONFIGURATION,
         )
 
     def _not_open(self, target: EdgeTarget, path: TcpPath) -> Judgement:
@@ -212,9 +233,11 @@ class SilentRow(TcpRow):
             return self._hung_up(target, path)
         closed = ", and a port of the same host that should be closed was not" if path.controlled else ""
         silent = " It stayed silent, as this service does." if path.lingered else ""
-        return self._open(target, path).because(
+        return self._open(
+            target,
+            path,
             f"Every attempt at every address was accepted{closed}.{silent} The protocol is not public, so the audit "
-            f"says nothing and cannot know who listens. {HOST_PATH}"
+            f"says nothing and cannot know who listens. {HOST_PATH}",
         )
 
     def _speaks(self, target: EdgeTarget, path: TcpPath) -> Judgement:
@@ -337,12 +360,16 @@ class SpokenRow(Row, Check[EdgeTarget, TcpPath | Unread, AnswerT | Unread], Gene
             case PathState.OPEN if answer is None:
                 return self._open(target, path)
             case PathState.OPEN if isinstance(answer, Unread):
-                return self._open(target, path).because(
+                return self._open(
+                    target,
+                    path,
                     "Every attempt at every address was accepted, so the way is open and something listens. Its "
-                    f"protocol could not be tried ({answer.reason.detail}), so TCP alone proves the row. {HOST_PATH}"
+                    f"protocol could not be tried ({answer.reason.detail}), so TCP alone proves the row. {HOST_PATH}",
                 )
             case PathState.OPEN if said is not None and said.use is Use.UNREACHED:
                 return self._contradiction(target, path, said)
+            case PathState.OPEN if said is not None and said.use is Use.USABLE and path.undialled:
+                return self._in_part(target, path, said.evidence)
             case PathState.OPEN | PathState.UNCLEAR if said is not None:
                 return self._by_words(target, said, evidence)
             case PathState.UNSTABLE | PathState.MIXED | PathState.UNCLEAR:

@@ -34,7 +34,7 @@ __all__ = [
     "state_of",
 ]
 
-MOST_ADDRESSES = 8
+MOST_ADDRESSES = 16
 """Addresses of one name that are dialled; a name with more is shown with the rest undialled."""
 
 START_UP = 5.0
@@ -261,7 +261,7 @@ class TcpPath:
     """The path from a machine to a port: what the name resolves to there, and how every address answered.
 
     ``control_port`` is the port of the control connects, ``None`` where none were made. ``undialled`` are
-    addresses beyond the first eight.
+    addresses beyond the first sixteen, of which nothing is known.
     """
 
     vantage: str
@@ -332,7 +332,8 @@ class TcpPath:
         if not self.tried:
             return f"{self.host} does not resolve on {self.vantage}: {self.resolution.error or 'no address'}"
         seen = "; ".join(path.observed for path in self.judged)
-        return f"{seen}; {len(self.undialled)} further addresses not dialled" if self.undialled else seen
+        rest = len(self.undialled)
+        return f"{seen}; {rest} further {'address' if rest == 1 else 'addresses'} not dialled" if rest else seen
 
     @property
     def addresses(self) -> tuple[str, ...]:

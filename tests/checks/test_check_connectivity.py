@@ -855,6 +855,30 @@ def told(**more: object) -> RedisInfo:
     return replace(info, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("said", ["nothing", "well", "badly"])
+def test_a_name_with_more_addresses_than_are_dialled_does_not_pass(said: str) -> None:
+    """A pass needs every address; with some untried the row warns, whatever the peer says, and worse news stays."""
+    more = tuple(f"10.20.1.{number}" for number in range(4))
+    seen = replace(REDIS_OPEN, resolution=replace(REDIS_OPEN.resolution, addresses=(*REDIS_OPEN.addresses, *more)))
+    heard = {"nothing": unread(), "well": answer(), "badly": answer(Ending.LOGIN_REFUSED)}[said]
+    judgement = ReachesRedis().judge(redis_edge(), seen, heard)
+    assert judgement.outcome is (Outcome.MISSED if said == "badly" else Outcome.WEAK)
+    if said != "badly":
+        assert "not all of its addresses were tried: the first 1 of 5" in judgement.summary
+        assert "4 further addresses not dialled" in judgement.observed
+        assert "10.20.1.0" in judgement.remedy
+        assert "every address" not in judgement.reasoning.lower()
+
+
+def test_a_silent_service_with_more_addresses_than_are_dialled_does_not_pass() -> None:
+    """The rows that a connect alone decides warn as well."""
+    row = ReachesPrimaryStatServer()
+    edge = row.targets(whole())[0]
+    assert isinstance(edge, EdgeTarget)
+    seen = replace(REDIS_OPEN, resolution=replace(REDIS_OPEN.resolution, addresses=(*REDIS_OPEN.addresses, "10.9.9.9")))
+    assert row.judge(edge, seen).outcome is Outcome.WEAK
+
+
 def test_a_certificate_of_the_registry_that_ends_soon_warns() -> None:
     """A registry that answers well warns too; one that is no registry keeps its own words."""
     edge = ReachesRegistry().targets(whole())[0]
