@@ -53,7 +53,7 @@ _SIP_LINE = (8, 1)
 # -- the Config DB ---------------------------------------------------------------------------------------------
 
 
-class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
+class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk, *tuple[TcpPath | Unread, ...]]):
     requirement = Requirement(
         id="engage.config-db",
         section=SECTION,
@@ -88,11 +88,14 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
         return (_config_db(site),)
 
     def needs(self, target: ServiceTarget[ConfigDb]) -> Needs:
-        return (ReadConfigDb.of(target.service, target.vantages),)
+        endpoint = target.service.endpoint
+        dials = (Attempt(DialTcp(vm, endpoint.host, endpoint.port)) for vm in target.vantages)
+        return (ReadConfigDb.of(target.service, target.vantages), *dials)
 
-    def judge(self, target: ServiceTarget[ConfigDb], talk: ConfigDbTalk) -> Judgement:
+    def judge(self, target: ServiceTarget[ConfigDb], talk: ConfigDbTalk, *paths: TcpPath | Unread) -> Judgement:
         if isinstance(talk.result, PgRefusal):
-            return _refused(target, talk, talk.result)
+            dialled = (path for path in paths if isinstance(path, TcpPath) and path.vantage == talk.spoken_from)
+            return _refused(target, talk, talk.result, next(dialled, None))
         session = talk.result
         evidence = tuple(_session_evidence(session, talk))
         missing = [name for name in NEEDED if name not in session.tables]
@@ -206,17 +209,23 @@ class ConfigDbRuns(Check[ServiceTarget[ConfigDb], ConfigDbTalk]):
 _EXPECTED_DB = "EXEC's account logs in from the EXCS VM and may read the tables of the configuration"
 
 
-def _refused(target: ServiceTarget[ConfigDb], talk: ConfigDbTalk, refusal: PgRefusal) -> Judgement:
-    """What a session that was not opened says of the Config DB."""
+def _refused(
+    target: ServiceTarget[ConfigDb], talk: ConfigDbTalk, refusal: PgRefusal, path: TcpPath | None
+) -> Judgement:
+    """What a session that was not opened says of the Config DB.
+
+    ``path``: the connects of the machine that spoke, whose kernel tells a refusal from a firewall's rejection.
+    """
     vm, at, service = talk.spoken_from, target.name, target.service
     evidence = (_db_evidence("PostgreSQL session", _refusal_words(refusal), _refusal_level(refusal), talk),)
-    if refusal.ending is PgEnding.PATH and refusal.lane is not Lane.SERVICE:
+    rejected = path is not None and path.state is PathState.REJECTED
+    if refusal.ending is PgEnding.PATH and (rejected or refusal.lane is not Lane.SERVICE):
         return Judgement.blocked(
             f"connectivity.config-db[{vm}->{at}]",
             f"Whether the Config DB at {at} runs could not be seen: the way to it is closed.",
-            detail=refusal.text or "the way to it is closed",
-            evidence=evidence,
-            lane=refusal.lane,
+            detail=path.observed if path is not None and rejected else refusal.text or "the way to it is closed",
+            evidence=(*evidence, *(_path_evidence([path]) if path is not None and rejected else ())),
+            lane=path.lane if path is not None and rejected else refusal.lane,
         )
     if refusal.code in ("53300", "57P03"):
         return Judgement.unknown(

@@ -248,6 +248,22 @@ def path(
 OPEN, REFUSED, TIMEOUT = PathVerdict.OPEN, PathVerdict.REFUSED, PathVerdict.TIMEOUT
 
 
+@pytest.mark.parametrize(
+    ("icmp", "outcome", "lane"),
+    [("3/3@10.9.0.1", Outcome.UNKNOWN, Lane.FIREWALL), ("", Outcome.MISSED, Lane.SERVICE)],
+)
+def test_a_rejection_by_a_firewall_is_no_database_that_is_down(icmp: str, outcome: Outcome, lane: Lane) -> None:
+    """To a tunnel both are "Connection refused"; the kernel of the VM has seen the ICMP message."""
+    (target,) = ConfigDbRuns().targets(planned(config_db=DB))
+    assert isinstance(target, ServiceTarget)
+    refused = refusal(PgEnding.PATH, verdict=PathVerdict.REFUSED)
+    seen = path(REFUSED, REFUSED, REFUSED, vm="excs-1")
+    (tried,) = seen.tried
+    attempts = tuple(replace(attempt, icmp=icmp) for attempt in tried.attempts)
+    judged = ConfigDbRuns().judge(target, refused, replace(seen, tried=(replace(tried, attempts=attempts),)))
+    assert (judged.outcome, judged.lane) == (outcome, lane)
+
+
 def stat_server(*facts: TcpPath | ConfigDbTalk | Unread) -> Judgement:
     target = StatServersRun().targets(planned())[0]
     assert isinstance(target, ServiceTarget)
