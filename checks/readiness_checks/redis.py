@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from readiness import Cause, Check, Evidence, Judgement, Lane, Needs, Owner, Requirement, Settled, Status
 from readiness.probes.redis import Product, RedisInfo, ServerRole
-from readiness.probes.redis_enterprise import Match
 from readiness.site import Absent, Redis, ServiceTarget, Site
 from readiness.sizing import Need, in_gb, redis_memory
 from readiness_checks.redis_heard import (
     DECLARE_API,
+    DECLARE_ITS_NAME,
     MONTH,
     SECTION,
     SOURCES,
@@ -222,12 +222,19 @@ class RedisEnterpriseEdition(RedisCheck):
                 *([heard.told("Host name", f"belongs to {managed}")] if managed else []),
                 *heard.api_trouble(),
             ),
-            reasoning="Redis Enterprise need not show itself to a client, so its absence from INFO is no proof against"
+            reasoning=(
+                ""
+                if heard.namesake is None
+                else "The cluster whose API answers has a database at that port, but nothing ties it to this endpoint. "
+            )
+            + "Redis Enterprise need not show itself to a client, so its absence from INFO is no proof against"
             " it; nothing speaks for it either.",
             remedy=(
                 "If it is Redis Enterprise, let the audit see it: declare `redis.enterprise_api` in the site file with"
                 " the cluster's URL (port 9443) and a user of the role db_viewer. If it is not, have the DBA team"
                 " provide an Enterprise database."
+                if heard.namesake is None
+                else DECLARE_ITS_NAME
             ),
             job=f"Show that Redis at {target.name} is the Enterprise edition, or replace it",
             lane=Lane.CONFIGURATION,
@@ -239,8 +246,7 @@ class RedisEnterpriseEdition(RedisCheck):
         signs: list[str] = []
         if database is not None and api is not None:
             signs.append("Only Redis Enterprise has this REST API, and it knows the database at this endpoint.")
-            by = " (found by its port alone)" if api.match is Match.PORT else ""
-            evidence.append(heard.api_told("Database", f"{database.name}, number {database.uid} of {api.cluster}{by}"))
+            evidence.append(heard.api_told("Database", f"{database.name}, number {database.uid} of {api.cluster}"))
             evidence += _software(heard)
         if heard.answer is not None and heard.answer.enterprise_managed:
             signs.append("Only Redis Enterprise announces its modules under that path.")
@@ -460,8 +466,21 @@ class RedisMemorySuffices(RedisCheck):
 
     @staticmethod
     def _unread(heard: Heard) -> Judgement:
-        if not heard.enterprise or heard.info is None:
+        if not heard.by_shard or heard.info is None:
             return unsaid(heard, "its memory limit")
+        if not heard.enterprise:
+            return Judgement.unknown(
+                f"How much memory Redis at {heard.target.name} may use is not known: the cluster lists it by no name.",
+                Cause.NOT_OBSERVED,
+                "a database of the cluster shares the declared port alone, so its figures may be another's, and INFO"
+                " may be that of one shard",
+                enable=DECLARE_ITS_NAME,
+                observed="a database of the cluster at this port, under another name and address",
+                evidence=tuple(heard.api_trouble()),
+                reasoning="Neither figure is proven to be that of the declared endpoint, so neither a pass nor a"
+                " failure follows from it.",
+                owner=Owner.DBA,
+            )
         return Judgement.unknown(
             f"How much memory the database at {heard.target.name} may use, only its cluster can say.",
             Cause.UNSUPPORTED,
@@ -529,7 +548,7 @@ def _limit(heard: Heard) -> _Limit | None:
         words = f"{in_gb(database.usable_memory)} usable" if database.memory_size else "no limit set"
         told = (heard.api_told("Database", value),)
         return _Limit(usable=database.usable_memory, host=None, words=words, evidence=told)
-    if heard.enterprise or info is None or info.maxmemory is None:
+    if heard.by_shard or info is None or info.maxmemory is None:
         # The INFO of Redis Enterprise is that of a shard, not of the database.
         return None
     host, limit = info.total_system_memory, info.maxmemory
@@ -658,7 +677,7 @@ class RedisResilient(RedisCheck):
             state = "on" if database.replication else "off"
             evidence.append(heard.api_told("Database", f"replication {state}{nodes}"))
         # The INFO of Redis Enterprise is that of a shard: whom that lists is no replica of the database.
-        master = info is not None and info.role is ServerRole.MASTER and not heard.enterprise
+        master = info is not None and info.role is ServerRole.MASTER and not heard.by_shard
         if info is not None and master:
             listed = ", ".join(f"{r.address} {'online' if r.online else 'not online'}" for r in info.replicas[:8])
             evidence.append(heard.told("Replicas", listed or "none"))
@@ -790,7 +809,7 @@ class RedisDataProtected(RedisCheck):
         if database is not None:
             known.append(f"backup: {'on' if database.backup else 'off'}")
             known.append(f"persistence: {database.data_persistence or 'not said'}")
-        elif info is not None and not heard.enterprise:
+        elif info is not None and not heard.by_shard:
             if info.aof_enabled is not None:
                 known.append(f"append-only file: {'on' if info.aof_enabled else 'off'}")
             if info.rdb_last_save_ok is False:
@@ -809,7 +828,7 @@ class RedisDataProtected(RedisCheck):
     @staticmethod
     def _persistence(heard: Heard) -> Iterator[Evidence]:
         info = heard.info
-        if info is None or heard.enterprise:
+        if info is None or heard.by_shard:
             return
         if info.aof_enabled is not None:
             broken = ", last write failed" if info.aof_last_write_ok is False else ""

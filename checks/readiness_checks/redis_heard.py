@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from readiness import Attempt, Cause, Check, Evidence, Judgement, Lane, Level, Needs, Owner, Settled, Unread
 from readiness.probes.redis import AskRedis, Ending, RedisAnswer, RedisInfo, ServerRole
-from readiness.probes.redis_enterprise import ApiEnding, AskRedisEnterprise, EnterpriseAnswer, EnterpriseDatabase
+from readiness.probes.redis_enterprise import ApiEnding, AskRedisEnterprise, EnterpriseAnswer, EnterpriseDatabase, Match
 from readiness.site import Absent, Redis, Role, ServiceTarget, Site
 
 SECTION = "Redis Cache"
@@ -28,6 +28,10 @@ _API = "GET /v1/bdbs"
 DECLARE_API = (
     "Declare the cluster's REST API under `redis.enterprise_api` in the site file (a viewer's login will do), then run"
     " the audit again."
+)
+DECLARE_ITS_NAME = (
+    "Declare as `redis.host` the name that the cluster itself gives the database's endpoint (GET /v1/bdbs,"
+    " `endpoints`), then run the audit again."
 )
 _ENTERPRISE_SUFFIXES = (".redis-cloud.com", ".rlrcp.com", ".redislabs.com", ".redisenterprise.cache.azure.net")
 
@@ -65,7 +69,18 @@ class Heard:
 
     @property
     def database(self) -> EnterpriseDatabase | None:
-        return self.api.database if self.api is not None else None
+        """The database at the declared endpoint; ``None`` where nothing but its port ties it to that."""
+        return self.api.database if self.api is not None and self.api.match is not Match.PORT else None
+
+    @property
+    def namesake(self) -> EnterpriseDatabase | None:
+        """A database of the cluster that shares the declared port and neither name nor address: perhaps another."""
+        return self.api.database if self.api is not None and self.api.match is Match.PORT else None
+
+    @property
+    def by_shard(self) -> bool:
+        """Whether INFO is, or may well be, that of a shard and not of the database."""
+        return self.enterprise or self.namesake is not None
 
     @property
     def talked(self) -> bool:
@@ -115,6 +130,12 @@ class Heard:
 
     def api_trouble(self) -> Iterator[Evidence]:
         """Why the API that the site file names did not help, as evidence that decides nothing."""
+        if self.namesake is not None:
+            yield self.api_told(
+                "Redis Enterprise API",
+                f"of the cluster's databases {self.namesake.name}, number {self.namesake.uid}, shares the port alone,"
+                " neither name nor address: it may be another, and is not judged",
+            )
         if self.api is not None and self.api.ending is not ApiEnding.ANSWERED:
             yield Evidence(
                 label="Redis Enterprise API",
@@ -273,6 +294,8 @@ def unsaid(heard: Heard, what: str) -> Judgement:
         f"INFO leaves it out{f', and CONFIG GET answers: {refusal}' if refusal else ''}",
         enable=DECLARE_API
         if api is None
+        else DECLARE_ITS_NAME
+        if heard.namesake is not None
         else "Make the Redis Enterprise API answer for this database, then run the audit again.",
         observed=f"not in INFO{f'; CONFIG GET: {refusal}' if refusal else ''}",
         evidence=(

@@ -491,6 +491,31 @@ def test_an_api_that_does_not_help_is_shown_and_proves_nothing(ending: ApiEnding
     assert any(piece.label == "Redis Enterprise API" for piece in judgement.evidence)
 
 
+BY_PORT = replace(CLUSTER, match=Match.PORT)
+
+
+@pytest.mark.parametrize(
+    ("check", "facts", "outcome"),
+    [
+        (RedisEnterpriseEdition, (ANSWER, BY_PORT), Outcome.WEAK),
+        (RedisMemorySuffices, (ANSWER, BY_PORT), Outcome.UNKNOWN),
+        (RedisDataProtected, (ANSWER, BY_PORT), Outcome.MANUAL),
+        (RedisResilient, (ANSWER, BY_PORT), Outcome.MANUAL),
+        (RedisEnterpriseEdition, (UNREAD, BY_PORT), Outcome.UNKNOWN),
+        (RedisMemorySuffices, (UNREAD, BY_PORT), Outcome.UNKNOWN),
+    ],
+)
+def test_a_database_that_shares_the_port_alone_decides_nothing(
+    check: type[AnyCheck], facts: tuple[object, ...], outcome: Outcome
+) -> None:
+    """It may be another database: neither its figures nor an INFO that may be a shard's pass or fail; it is shown."""
+    judgement = judged(check, *facts, on=planned(with_api()))
+    assert judgement.outcome is outcome
+    assert any("the port alone" in piece.value for piece in judgement.evidence)
+    if check in (RedisEnterpriseEdition, RedisMemorySuffices) and ANSWER in facts:
+        assert "the name that the cluster itself gives" in judgement.remedy
+
+
 # ---- redis.cluster-mode -----------------------------------------------------------------------------------------
 
 
