@@ -41,7 +41,8 @@ HOST_PATH = "Seen on the host process path: a container's traffic also passes th
 """What every row has to say of its own limits."""
 
 PROOF = (
-    "A process on the VM resolves the name there and connects three times, one second apart, to every address of it. "
+    "A process on the VM resolves the name there and connects three times, one second apart, to every address of it, "
+    f"or to the first {MOST_ADDRESSES} of more. "
     "Each answer is kept with its connect time, the address it left from and, where the kernel tells, the ICMP "
     "message and its sender."
 )
@@ -51,7 +52,7 @@ def outcomes(peer: str, **changed: str) -> Mapping[Status, str]:
     """What each status means for a row whose peer is ``peer``; one that it cannot take is given as empty."""
     words = {
         "pass": f"every connect to every address of {peer} came through",
-        "warn": f"{peer} answers some connects or some of its addresses only, or has more than {MOST_ADDRESSES}",
+        "warn": f"{peer} answers some connects or some of its addresses only",
         "fail": f"no connect to {peer} came through, or what answers there is not {peer}",
         "unknown": "the VM could not be asked, or what was seen decides nothing",
         "manual": f"the site file says there is no {peer.removeprefix('the ')}",
