@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from math import ceil
+from math import ceil, floor
 from typing import ClassVar
 
 from readiness.model import Cause, Lane, ProbeError
@@ -498,7 +498,8 @@ class DialTcp(Probe[TcpPath]):
 class Latency:
     """Connect times from a machine to one address of a service, one connect after the other.
 
-    ``samples_ms``: milliseconds of the connects that opened, at least one; ``failed`` counts the others.
+    ``samples_ms``: milliseconds of the connects that opened, at least one; ``failed`` counts the others. The last
+    ``again`` of the samples are those of a second batch, made because the first was slow.
     """
 
     vantage: str
@@ -506,6 +507,13 @@ class Latency:
     port: int
     samples_ms: tuple[float, ...]
     failed: int
+    again: int = 0
+
+    @property
+    def batches(self) -> tuple[tuple[float, ...], ...]:
+        """The samples as they were taken: one batch, or two."""
+        first = len(self.samples_ms) - self.again
+        return (self.samples_ms[:first], self.samples_ms[first:]) if self.again else (self.samples_ms,)
 
     @property
     def p50(self) -> float:
@@ -520,13 +528,15 @@ class Latency:
 class MeasureLatency(Probe[Latency | TcpPath]):
     """Time connects from a machine to a service, one after the other, to the first of its addresses that opens.
 
-    The fact is a ``TcpPath`` where not one connect opened.
+    Where the 99th percentile is more than ``slow_ms`` milliseconds, as many connects are made once more. The fact is
+    a ``TcpPath`` where not one connect opened.
     """
 
     vantage: str
     host: str
     port: int
     connects: int = 50
+    slow_ms: float = 5.0
 
     method: ClassVar[str] = "exec prober"
 
@@ -535,10 +545,11 @@ class MeasureLatency(Probe[Latency | TcpPath]):
         return (self.vantage,)
 
     def describe(self) -> str:
-        return f"time {self.connects} connects from {self.vantage} to {_shown(self.host, self.port)}"
+        to = f"from {self.vantage} to {_shown(self.host, self.port)}"
+        return f"time {self.connects} connects {to}, and as many again where they are slow"
 
     def limit(self, limits: Limits) -> float:
-        return limits.conversation + 6 * limits.connect + START_UP
+        return limits.conversation + 9 * limits.connect + START_UP
 
     async def read(self, vantages: Vantages) -> str:
         vantage = vantages[self.vantage]
@@ -553,18 +564,24 @@ class MeasureLatency(Probe[Latency | TcpPath]):
                 limit=vantages.limits.connect,
             )
             made = await vantage.dial(dial)
-            tried.append({"address": address, "attempts": [_recorded(one) for one in made]})
+            entry: dict[str, object] = {"address": address, "attempts": [_recorded(one) for one in made]}
+            tried.append(entry)
+            times = _times(made)
+            if times and percentile(times, 99) > self.slow_ms:
+                entry["again"] = [_recorded(one) for one in await vantage.dial(dial)]
             if any(one.verdict is PathVerdict.OPEN for one in made):
                 break
         return _json({"addresses": list(resolution.addresses), "error": resolution.error, "tried": tried})
 
     def parse(self, response: str) -> Latency | TcpPath:
         path = DialTcp(self.vantage, self.host, self.port).parse(response)
-        timed = next((tried for tried in path.tried if tried.opened), None)
+        number, timed = next(((number, one) for number, one in enumerate(path.tried) if one.opened), (0, None))
         if timed is None:
             return path
-        samples = tuple(attempt.ms for attempt in timed.opened if attempt.ms is not None)
-        if not samples:
+        repeated = _Document.read(response).items("tried")[number].items("again", default=())
+        again = tuple(_attempt(item) for item in repeated)
+        first, second = _times(timed.attempts), _times(again)
+        if not first:
             raise ProbeError(
                 Cause.TOOL_MISSING,
                 f"{self.vantage} has no tool that times a connect ({path.method} does not)",
@@ -574,8 +591,9 @@ class MeasureLatency(Probe[Latency | TcpPath]):
             vantage=self.vantage,
             address=timed.address,
             port=self.port,
-            samples_ms=samples,
-            failed=len(timed.failed),
+            samples_ms=first + second,
+            failed=sum(one.verdict is not PathVerdict.OPEN for one in (*timed.attempts, *again)),
+            again=len(second),
         )
 
 
@@ -589,14 +607,19 @@ def control_port(host: str, port: int) -> int:
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """The smallest sample that at least ``share`` per cent of them do not exceed (nearest rank).
+    """The value below which ``share`` per cent of the samples lie.
+
+    Between two samples it is interpolated linearly, as NumPy's default and the PERCENTILE of spreadsheets do.
 
     Raises:
         ValueError: there are no samples.
     """
     if not samples:
         raise ValueError("no samples, no percentile")
-    return sorted(samples)[max(0, ceil(len(samples) * share / 100) - 1)]
+    ordered = sorted(samples)
+    place = (len(ordered) - 1) * share / 100
+    below = ordered[floor(place)]
+    return below + (ordered[ceil(place)] - below) * (place - floor(place))
 
 
 _SPOKEN: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -643,6 +666,11 @@ def _unproven(made: tuple[Dialled, ...] | ProbeError) -> bool:
     if isinstance(made, ProbeError):
         return False
     return any(one.verdict is PathVerdict.TIMEOUT and one.tool not in _ENGINES for one in made)
+
+
+def _times(attempts: Iterable[Dialled]) -> tuple[float, ...]:
+    """Milliseconds of the connects that opened, as far as the tool told them."""
+    return tuple(one.ms for one in attempts if one.verdict is PathVerdict.OPEN and one.ms is not None)
 
 
 def _shown(host: str, port: int) -> str:
@@ -740,8 +768,10 @@ class _Document:
             raise ProbeError(Cause.PARSE, f"the recorded {key} are no list of texts")
         return tuple(value)
 
-    def items(self, key: str) -> tuple[_Document, ...]:
+    def items(self, key: str, default: tuple[()] | None = None) -> tuple[_Document, ...]:
         value = self.fields.get(key)
+        if value is None and default is not None:
+            return default
         if not isinstance(value, list):
             raise ProbeError(Cause.PARSE, f"the recorded {key} are no list")
         return tuple(_Document.of(one) for one in value)

@@ -862,6 +862,15 @@ def test_security_names_every_fault(fact: RedisAnswer, outcome: Outcome, lane: L
         assert said in judgement.summary + judgement.observed
 
 
+def test_a_login_that_was_not_seen_demanded_has_its_own_reason() -> None:
+    """INFO and CONFIG have nothing to do with it: no client without a login was seen served or refused."""
+    judgement = judged(RedisSecured, replace(ANSWER, nameless=Nameless.UNSEEN))
+    assert judgement.reason is not None
+    assert judgement.reason.code is Cause.NOT_OBSERVED
+    assert "INFO" not in f"{judgement.summary}{judgement.reason.detail}{judgement.reason.enable}"
+    assert judgement.reason.enable.endswith("PING")
+
+
 def test_the_password_to_set_is_left_to_the_reader() -> None:
     """The commands against an open door are quoted for a shell and carry a placeholder, no secret."""
     judgement = judged(RedisSecured, replace(ANSWER, nameless=Nameless.OPEN, certificate=None))
@@ -888,8 +897,8 @@ def test_only_noeviction_keeps_every_key(facts: tuple[object, ...], outcome: Out
         assert "noeviction" in judgement.remedy
 
 
-def timed(*samples: float, failed: int = 0) -> Latency:
-    return Latency(vantage="excs-1", address="10.10.3.20", port=6379, samples_ms=samples, failed=failed)
+def timed(*samples: float, failed: int = 0, again: int = 0) -> Latency:
+    return Latency(vantage="excs-1", address="10.10.3.20", port=6379, samples_ms=samples, failed=failed, again=again)
 
 
 @pytest.mark.parametrize(
@@ -897,7 +906,9 @@ def timed(*samples: float, failed: int = 0) -> Latency:
     [
         (timed(*[0.4] * 50), Outcome.MET),
         (timed(*[5.0] * 50), Outcome.MET),
-        (timed(*[0.4] * 49, 5.01), Outcome.MISSED),
+        (timed(*[0.4] * 49, 5.01), Outcome.MET),
+        (timed(*[0.4] * 99, 60.0, again=50), Outcome.MET),
+        (timed(*[0.4] * 98, 60.0, 60.0, again=50), Outcome.MISSED),
         (timed(*[5.01] * 50), Outcome.MISSED),
         (timed(*[0.4] * 45, failed=5), Outcome.WEAK),
     ],
@@ -907,6 +918,9 @@ def test_latency_is_the_99th_percentile_of_connects(fact: Latency, outcome: Outc
     judgement = judged(RedisNear, fact)
     assert judgement.outcome is outcome
     assert "p99" in judgement.observed
+    batches = [piece.value for piece in judgement.evidence if piece.label == "First and second batch"]
+    assert len(batches) == bool(fact.again)
+    assert all(value.startswith("p99 0.40 ms of 50; p99 ") for value in batches)
 
 
 def test_latency_is_measured_on_each_vm() -> None:
