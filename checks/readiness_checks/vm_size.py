@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from readiness import (
@@ -242,16 +243,27 @@ def _measured(disks: Disks, docker: Docker | Unread) -> tuple[Evidence, ...]:
     return tuple(evidence)
 
 
+def _partition(disks: Disks) -> tuple[str, str]:
+    """The disk that holds / and its partition's number, as in sda2 and nvme0n1p2; else the first disk and nothing."""
+    device = disks.root.device.removeprefix("/dev/") if disks.root is not None else ""
+    for disk in disks.disks:
+        divider = "p" if disk.name[-1:].isdecimal() else ""
+        found = re.fullmatch(rf"{re.escape(disk.name)}{divider}([1-9][0-9]{{0,2}})", device)
+        if found is not None:
+            return disk.name, found[1]
+    return disks.disks[0].name, ""
+
+
 def _extend(target: VmTarget, disks: Disks) -> str:
-    first = disks.disks[0].name
+    first, number = _partition(disks)
     device = disks.root.device if disks.root is not None else f"/dev/{first}"
+    which = "" if number else f", with the number of the partition that holds {device}"
     return commands(
         f"Extend {first} of {target.name} to {gigabytes(target.site.page.disk)} in the hypervisor, or add a disk for"
-        f" Docker's data root. Then on {place(target.name, target.host)}, with the number of the partition that holds"
-        f" {device}:",
+        f" Docker's data root. Then on {place(target.name, target.host)}{which}:",
         f"echo 1 | sudo tee /sys/class/block/{first}/device/rescan",
         f"lsblk /dev/{first}",
-        f"sudo growpart /dev/{first} <number>",
+        f"sudo growpart /dev/{first} {number or '<number>'}",
         *(
             ("sudo pvresize /dev/<partition>", f"sudo lvextend -r -l +100%FREE {device}")
             if device.startswith("/dev/mapper/")

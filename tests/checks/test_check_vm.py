@@ -362,6 +362,25 @@ def test_a_disk_under_lvm_grows_by_lvm() -> None:
     assert "lvextend -r -l +100%FREE /dev/mapper/rhel-root" in remedy
 
 
+@pytest.mark.parametrize(
+    ("device", "command"),
+    [
+        ("/dev/sda2", "growpart /dev/sda 2"),
+        ("/dev/sdb1", "growpart /dev/sdb 1"),
+        ("/dev/nvme0n1p3", "growpart /dev/nvme0n1 3"),
+        ("/dev/mapper/rhel-root", "growpart /dev/sda <number>"),
+        ("/dev/sda", "growpart /dev/sda <number>"),
+        ("overlay", "growpart /dev/sda <number>"),
+    ],
+)
+def test_the_partition_to_grow_is_named_where_the_device_tells_it(device: str, command: str) -> None:
+    """The number at the device's end is its partition's; under LVM the reader has to look."""
+    disks = Disks((Disk("sda", 10 * GB), Disk("sdb", 10 * GB), Disk("nvme0n1", 10 * GB)), replace(FULL, device=device))
+    remedy = EnoughDisk().judge(one(), disks, UNREAD).remedy
+    assert command in remedy
+    assert ("with the number of the partition" in remedy) is ("<number>" in command)
+
+
 # -- its engine
 
 
