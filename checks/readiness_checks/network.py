@@ -30,7 +30,7 @@ from readiness import (
     TargetKind,
     Unread,
 )
-from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, Network, ReadDockerNetworks
+from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetworks, ReadDockerNetworks
 from readiness.probes.linux import Identity, ReadIdentity
 from readiness.probes.listener import Call, CallPort, Echo, Obstacle, PortProof, Reach, port_of
 from readiness.probes.names import Address, Name, Names, ResolveNames
@@ -1109,7 +1109,7 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
         outcomes={
             Status.PASS: "No subnet and no pool of Docker's covers an address of the site.",
             Status.WARN: "A subnet covers an address of the site, or a network made later may.",
-            Status.UNKNOWN: "The VM could not be asked, has no engine yet, or hides the engine's networks.",
+            Status.UNKNOWN: "The VM could not be asked, its engine is missing or stopped, or hides its networks.",
         },
         remedy=(
             "On <vm> choose free ranges in /etc/docker/daemon.json:"
@@ -1151,7 +1151,7 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
             Evidence(label="Docker's networks", value=shown, level=Level.AUTHENTICATED, of=networks),
             Evidence(
                 label="pools of new networks",
-                value=_shown_pools(networks.pools),
+                value=_shown_pools(networks),
                 level=Level.AUTHENTICATED,
                 of=networks,
             ),
@@ -1195,6 +1195,14 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
                 evidence=evidence,
                 observed=shown,
             )
+        if networks.stopped:
+            return Judgement.blocked(
+                f"vm.docker[{vm.name}]",
+                unknown,
+                detail="the engine is stopped; its bridges show, and the pools of new networks do not",
+                evidence=evidence,
+                observed=shown,
+            )
         if networks.pools is None:
             return Judgement.unknown(
                 unknown,
@@ -1225,9 +1233,10 @@ def _free_ranges(vm: Vm) -> str:
     )
 
 
-def _shown_pools(pools: tuple[Network, ...] | None) -> str:
+def _shown_pools(networks: DockerNetworks) -> str:
+    pools = networks.pools
     if pools is None:
-        return "not shown to this user"
+        return "not shown, since the engine is stopped" if networks.stopped else "not shown to this user"
     if pools == DEFAULT_POOLS:
         return f"Docker's own, {pools[0]} to {pools[-1]}"
     return ", ".join(map(str, pools)) or "none"

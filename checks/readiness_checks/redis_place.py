@@ -16,6 +16,7 @@ from readiness import (
     Level,
     Needs,
     Owner,
+    Reason,
     Requirement,
     Settled,
     Status,
@@ -104,11 +105,13 @@ class RedisOutsideDocker(Check[ServiceTarget[Redis], *tuple[OutsideFact, ...]]):
             )
         unseen = [reason for vm in seen for reason in vm.unseen()]
         unseen += [f"{vm.name} is not built yet" for vm in target.site.vms if not vm.built]
+        first = _first_reason(seen)
         if unseen:
             return Judgement.unknown(
                 f"Not determined: {shown} is none of the addresses that were seen, but {unseen[0]}.",
-                _first_code(seen),
+                first.code if first is not None else Cause.UNDECLARED,
                 "; ".join(unseen),
+                by=first.by if first is not None else None,
                 enable="Let the audit read interfaces and Docker networks of every EXEC VM (the user in the group"
                 " docker, or `ssh.sudo`), then run it again.",
                 observed=shown,
@@ -195,11 +198,11 @@ class _Vm:
             )
 
 
-def _first_code(seen: Sequence[_Vm]) -> Cause:
-    codes = [
-        fact.reason.code
+def _first_reason(seen: Sequence[_Vm]) -> Reason | None:
+    reasons = (
+        fact.reason
         for vm in seen
         for fact in (vm.interfaces, vm.docker)
         if isinstance(fact, Unread) and not (fact is vm.docker and vm.without_docker)
-    ]
-    return next(iter(codes), Cause.UNDECLARED)
+    )
+    return next(reasons, None)

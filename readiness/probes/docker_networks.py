@@ -39,13 +39,14 @@ class DockerNetworks:
 
     ``asked``: the engine itself answered; else ``networks`` are the bridges that its networks have left on the
     machine and ``pools`` are ``None``, which is not known. ``own``: the subnets of the machine's other interfaces,
-    which the engine steers clear of.
+    which the engine steers clear of. ``stopped``: its client said that no engine runs, which is why it was not asked.
     """
 
     networks: tuple[DockerNetwork, ...]
     pools: tuple[Network, ...] | None
     own: tuple[Network, ...]
     asked: bool
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,26 @@ ask addresses ip -o addr show
                 asked=True,
             )
         bridges = tuple(DockerNetwork(name=name, subnet=subnet) for name, subnet in held if _BRIDGES.fullmatch(name))
+        said = " ".join(engine.text.split())[:200] if engine is not None else ""
+        stopped = (
+            "cannot connect to the docker daemon" in said.lower() or "is the docker daemon running" in said.lower()
+        )
         if bridges:
-            return DockerNetworks(networks=bridges, pools=None, own=own, asked=False)
+            return DockerNetworks(networks=bridges, pools=None, own=own, asked=False, stopped=stopped)
         if engine is None:
             raise ProbeError(
                 Cause.TOOL_MISSING,
                 "there is no Docker on this machine, and no network of one",
                 enable="Install Docker on that machine, then run the audit again.",
             )
-        said = " ".join(engine.text.split())[:200]
+        if stopped:
+            finding = f"vm.docker[{self.vantage}]"
+            raise ProbeError(
+                Cause.BLOCKED,
+                f"the engine is stopped, so it does not show its networks: {said}",
+                enable=f"Settle {finding} first, then run the audit again.",
+                by=finding,
+            )
         code = Cause.PERMISSION if "permission denied" in said.lower() else Cause.UNSUPPORTED
         raise ProbeError(
             code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -366,6 +367,15 @@ def test_names_that_are_not_known_hide_an_overlap() -> None:
     judgement = DockerOverlap().judge(target(four(), "excs-1"), docker("172.17.0.0/16"), UNREAD)
     assert judgement.reason is not None
     assert (judgement.reason.code, judgement.reason.by) == (Cause.BLOCKED, "network.name-resolution[excs-1]")
+
+
+def test_a_stopped_engine_is_another_finding() -> None:
+    """Its bridges cover nothing, its pools are not to be had: what stands in the way is the engine's own finding."""
+    networks = replace(docker("172.17.0.0/16", pools=None), stopped=True)
+    judgement = DockerOverlap().judge(target(four(), "excs-1"), networks, answers("excs-1", redis_example="10.1.0.1"))
+    assert judgement.reason is not None
+    assert (judgement.reason.code, judgement.reason.by) == (Cause.BLOCKED, "vm.docker[excs-1]")
+    assert "stopped" in {one.label: one.value for one in judgement.evidence}["pools of new networks"]
 
 
 def test_a_site_of_addresses_needs_no_names() -> None:

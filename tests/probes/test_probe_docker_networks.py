@@ -72,7 +72,7 @@ def test_the_engine_tells_its_networks_and_pools(pools: str, expected: list[str]
 def test_its_bridges_tell_where_the_engine_does_not(refusal: str) -> None:
     """Without the engine's answer the interfaces show the same subnets, and the pools stay unknown."""
     found = fact(refusal + ADDRESSES)
-    assert (found.asked, found.pools) == (False, None)
+    assert (found.asked, found.pools, found.stopped) == (False, None, refusal is STOPPED)
     assert [str(network) for network in found.networks] == ["docker0 172.17.0.0/16", "br-85cce8d25988 172.18.0.0/16"]
 
 
@@ -81,7 +81,8 @@ def test_its_bridges_tell_where_the_engine_does_not(refusal: str) -> None:
     [
         ("", Cause.TOOL_MISSING),
         (DENIED, Cause.PERMISSION),
-        (STOPPED, Cause.UNSUPPORTED),
+        (STOPPED, Cause.BLOCKED),
+        ("=== networks\nunknown shorthand flag: 'q'\n\n--- 125\n", Cause.UNSUPPORTED),
         ("garbage", Cause.TOOL_MISSING),
     ],
 )
@@ -91,6 +92,7 @@ def test_no_networks_to_be_seen_is_no_fact(output: str, code: Cause) -> None:
     with pytest.raises(ProbeError) as caught:
         fact(output + bare)
     assert caught.value.reason.code is code
+    assert caught.value.reason.by == ("vm.docker[excs-1]" if code is Cause.BLOCKED else None)
 
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2")
