@@ -28,6 +28,7 @@ from readiness import (
     TargetKind,
     Unread,
 )
+from readiness.probes.names import ResolveNames
 from readiness.probes.tcp import MOST_ADDRESSES, AddressPath, DialTcp, PathState, TcpPath, shown_ms, spoken
 from readiness.probes.tls import Certificate
 from readiness.site import Absent, EdgeTarget, Endpoint, Role, Site
@@ -476,8 +477,15 @@ def _evidence(target: EdgeTarget, path: TcpPath) -> tuple[Evidence, ...]:
         for tried in path.tried
         if tried.control is not None
     ]
+    asked = f"{path.host} on {path.vantage}"
     return tuple(
-        Evidence(label=label, value=value, level=level, of=path, method=path.method or None)
+        Evidence(
+            label=label,
+            value=value,
+            level=level,
+            of=path,
+            method=ResolveNames.method if label == asked else path.method or None,
+        )
         for label, level, value in found
     )
 

@@ -541,7 +541,9 @@ def test_the_evidence_shows_all_that_was_seen() -> None:
     assert "10.10.1.1" in text
     assert "cfgdb.acme.example on excs-1: 10.20.0.5" in text
     assert "Source address: 10.10.1.11" in text
-    assert {one.method for one in evidence} == {"exec prober (python)"}
+    assert {one.label: one.method for one in evidence if one.method != "exec prober (python)"} == {
+        "cfgdb.acme.example on excs-1": "getent ahosts"
+    }
     assert {one.of for one in evidence} == {found}
     assert max(one.level for one in evidence) is Level.TCP
 
@@ -753,7 +755,8 @@ SHUT_TOO = answer(Ending.NO_PATH, verdict=PathVerdict.REFUSED, text="Connection 
         (REDIS_UNCLEAR, answer(), Outcome.MET, None, Level.AUTHENTICATED, "takes the declared login"),
         (REDIS_UNCLEAR, unread(), Outcome.UNKNOWN, Lane.PROBE, Level.TCP, "could not be told"),
         (unread(), answer(), Outcome.MET, None, Level.AUTHENTICATED, "takes the declared login"),
-        (unread(), SHUT_TOO, Outcome.MISSED, Lane.SERVICE, Level.DECLARED, "refuses the connection"),
+        (unread(), SHUT_TOO, Outcome.MISSED, Lane.SERVICE, Level.TCP, "refuses the connection"),
+        (unread(), answer(Ending.NO_NAME), Outcome.MISSED, Lane.DNS, Level.DECLARED, "does not resolve"),
         (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED, "could not be determined"),
     ],
 )
@@ -994,7 +997,8 @@ NO_PATH = refusal(RefusalKind.PATH, verdict=PathVerdict.TIMEOUT)
         (CLOUD_SHUT, host(NO_PATH, NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.TCP),
         (CLOUD_OPEN, host(https(), NO_PATH), Outcome.MET, None, Level.PROTOCOL),
         (unread(), host(https()), Outcome.MET, None, Level.PROTOCOL),
-        (unread(), host(NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.DECLARED),
+        (unread(), host(NO_PATH), Outcome.MISSED, Lane.FIREWALL, Level.TCP),
+        (unread(), host(refusal(RefusalKind.PATH)), Outcome.MISSED, Lane.DNS, Level.DECLARED),
         (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED),
     ],
 )
@@ -1116,7 +1120,8 @@ DB_NO_PATH = db(PgEnding.PATH, verdict=PathVerdict.TIMEOUT)
         (DB_SHUT, DB_NO_PATH, Outcome.MISSED, Lane.FIREWALL, Level.TCP, "nothing answers"),
         (DB_SHUT, talk(), Outcome.WEAK, Lane.ROUTE, Level.AUTHENTICATED, "at one moment and not at another"),
         (DB_OPEN, DB_NO_PATH, Outcome.WEAK, Lane.ROUTE, Level.TCP, "at one moment and not at another"),
-        (unread(), DB_NO_PATH, Outcome.MISSED, Lane.FIREWALL, Level.DECLARED, "cannot use the Config DB"),
+        (unread(), DB_NO_PATH, Outcome.MISSED, Lane.FIREWALL, Level.TCP, "cannot use the Config DB"),
+        (unread(), db(PgEnding.PATH), Outcome.MISSED, Lane.DNS, Level.DECLARED, "cannot use the Config DB"),
         (unread(), unread(), Outcome.UNKNOWN, Lane.PROBE, Level.DECLARED, "could not be determined"),
     ],
 )
