@@ -16,8 +16,8 @@ from readiness_schemas.report import ReportDocument
 
 from readiness.cli.console import complain, console, load, pack
 from readiness.cli.live import LiveView, PlainView, View
-from readiness.cli.reports import FORMATS, write
-from readiness.gather import unwatched
+from readiness.cli.reports import FORMATS, prepare, write
+from readiness.gather import Event, HostEvent
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
 from readiness.site import Site
@@ -72,7 +72,9 @@ def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int
     except as_json.ReportUnreadable as error:
         complain(f"--baseline: {error}")
         return 2
-    document, interrupted = carry_out(planned, timeout=call.timeout, baseline=baseline, quiet=bare)
+    document, interrupted = carry_out(
+        planned, timeout=call.timeout, baseline=baseline, quiet=bare, formats=() if bare else formats
+    )
     if folder is None:
         typer.echo(as_json.dumps(document), nl=False)
     else:
@@ -88,22 +90,44 @@ def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int
 
 
 def carry_out(
-    planned: Plan, *, timeout: float | None = None, baseline: ReportDocument | None = None, quiet: bool = False
+    planned: Plan,
+    *,
+    timeout: float | None = None,
+    baseline: ReportDocument | None = None,
+    quiet: bool = False,
+    formats: Sequence[str] = (),
 ) -> tuple[ReportDocument, bool]:
-    """Run one audit under a view; Ctrl-C ends it early. The document, and whether it was interrupted."""
-    return asyncio.run(watched(planned, timeout=timeout, baseline=baseline, quiet=quiet))
+    """Run one audit under a view; Ctrl-C ends it early. The document, and whether it was interrupted.
+
+    ``formats`` are those that its report will be drawn in.
+    """
+    return asyncio.run(watched(planned, timeout=timeout, baseline=baseline, quiet=quiet, formats=formats))
 
 
 async def watched(
-    planned: Plan, *, timeout: float | None = None, baseline: ReportDocument | None = None, quiet: bool = False
+    planned: Plan,
+    *,
+    timeout: float | None = None,
+    baseline: ReportDocument | None = None,
+    quiet: bool = False,
+    formats: Sequence[str] = (),
 ) -> tuple[ReportDocument, bool]:
     """The same inside a running event loop."""
     from readiness.audit import audit
 
     stop = asyncio.Event()
+    preparing: list[asyncio.Future[None]] = []
+
+    def on_event(event: Event) -> None:
+        if view is not None:
+            view.on_event(event)
+        if not preparing and isinstance(event, HostEvent) and event.state != "connecting":
+            # From here on the machines have more to do than we.
+            preparing.append(asyncio.get_running_loop().run_in_executor(None, prepare, formats))
+
     with _interrupting(stop), nullcontext() if quiet else _view(planned) as view:
-        on_event = unwatched if view is None else view.on_event
         document = await audit(planned, deadline=timeout, stop=stop, baseline=baseline, on_event=on_event)
+    await asyncio.gather(*preparing, return_exceptions=True)  # what went wrong there goes wrong again in drawing
     as_json.seal_digest(document)
     return document, stop.is_set()
 

@@ -58,7 +58,7 @@ async def _audited(site_file: Path, folder: Path, baseline: ReportDocument | Non
     site = await asyncio.to_thread(load, site_file)
     assert site is not None, "the embedded site file is valid"
     _say()
-    document, interrupted = await watched(plan(site, pack()), baseline=baseline)
+    document, interrupted = await watched(plan(site, pack()), baseline=baseline, formats=("html",))
     await asyncio.to_thread(write, document, ("html",), folder)
     as_text.paint(console(), as_text.lines(document, details=False))
     return None if interrupted else document

@@ -14,6 +14,14 @@ from readiness.cli.console import complain
 FORMATS = {"html": "report.html", "json": "report.json", "md": "report.md", "junit": "report.xml", "csv": "report.csv"}
 
 
+def prepare(formats: Sequence[str]) -> None:
+    """Load what draws these formats, so that it is at hand when there is something to draw."""
+    if "html" in formats:
+        from readiness_reports import as_html
+
+        as_html.prepare()
+
+
 def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> list[Path]:
     """Write ``report.json`` and the formats asked for into ``folder``; each file appears whole or not at all."""
     text = as_json.dumps(document)

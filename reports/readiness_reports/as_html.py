@@ -43,6 +43,13 @@ class Answer:
     more: str
 
 
+def prepare() -> None:
+    """Read the templates, which takes longer than drawing with them; ``render`` does it itself where nobody has."""
+    environment = _environment()
+    for name in environment.list_templates(extensions=["j2"]):
+        environment.get_template(name)
+
+
 def render(document: ReportDocument) -> str:
     """Draw a report that its schema accepts."""
     outline = Outline(document)
