@@ -318,12 +318,13 @@ class RedisNear(Check[VmTarget, Latency | TcpPath]):
         endpoint = target.site.redis.endpoint
         if isinstance(fact, TcpPath):
             edge = EdgeTarget.of(target.vm, endpoint, target.site)
+            level = Level.TCP if fact.tried else Level.DECLARED
             return Judgement.blocked(
                 f"connectivity.redis[{edge.name}]",
                 f"Not measured: {target.name} does not reach Redis at {endpoint}.",
                 detail=fact.observed,
                 observed=fact.observed,
-                evidence=(Evidence(label="Connects", value=fact.observed, level=Level.DECLARED, of=fact),),
+                evidence=(Evidence(label="Connects", value=fact.observed, level=level, of=fact),),
                 lane=fact.lane,
             )
         asked = len(fact.samples_ms) + fact.failed

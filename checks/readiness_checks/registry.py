@@ -244,8 +244,7 @@ def _look_at(target: ServiceTarget[Registry]) -> str:
 def _door_evidence(talk: RegistryTalk) -> Iterator[Evidence]:
     door = talk.door
     if isinstance(door, HttpRefusal):
-        level = Level.TCP if door.kind.value not in ("path", "proxy") else Level.DECLARED
-        yield _evidence("GET /v2/", f"{door.words} ({door.text})", level, talk)
+        yield _evidence("GET /v2/", f"{door.words} ({door.text})", door.level, talk)
         return
     yield _evidence("GET /v2/", f"status {door.status}, {_SCHEMES[talk.scheme]}, {door.how}", Level.PROTOCOL, talk)
     if door.certificate is not None:

@@ -22,7 +22,7 @@ def said_by_redis(target: EdgeTarget, answer: RedisAnswer) -> Said:
         use=use,
         words=words,
         proves=_redis_proves(answer),
-        came_through=answer.level > Level.DECLARED,
+        came_through=not answer.unreached,
         evidence=(
             Evidence(label="Redis", value=f"{answer.words}{secured}{raw}", level=answer.level, of=answer),
             *certificate_evidence(shown, answer),
@@ -202,7 +202,7 @@ def said_by_config_db(target: EdgeTarget, talk: ConfigDbTalk) -> Said:
             Evidence(
                 label="PostgreSQL",
                 value=f"{code}{refusal.text}",
-                level=Level.DECLARED if unreached else level,
+                level=Level.DECLARED if unreached and refusal.verdict is None else level,
                 of=talk,
             ),
             *certificate_evidence(shown, talk),

@@ -79,7 +79,7 @@ def _refusing(target: EdgeTarget, answer: GenesysCloudHost, refusal: HttpRefusal
         Evidence(
             label="HTTPS",
             value=f"{refusal.words}: {refusal.text}",
-            level=Level.TCP if not unreached else Level.DECLARED,
+            level=refusal.level,
             of=answer,
         ),
         *certificate_evidence(answer.shown, answer),
@@ -142,7 +142,7 @@ def said_by_logging(target: EdgeTarget, answer: ElementAnswer) -> Said:
         use=use,
         words=words,
         proves=_logging_proves(answer),
-        came_through=answer.level > Level.DECLARED,
+        came_through=not answer.unreached,
         evidence=(
             Evidence(label="HTTP", value=f"{answer.words}{raw}", level=answer.level, of=answer),
             *certificate_evidence(shown, answer),
@@ -168,7 +168,7 @@ def _logging_use(site: Site, answer: ElementAnswer) -> tuple[Use, str]:
             return Use.USABLE, f"answers in HTTP; it {answer.words}"
         case HttpEnding.MOVED | HttpEnding.FAILING:
             return Use.DOUBTFUL, answer.words
-        case HttpEnding.UNREACHED if answer.level is Level.DECLARED:
+        case HttpEnding.UNREACHED if answer.unreached:
             return Use.UNREACHED, answer.words
         case HttpEnding.UNREACHED if _is_foreign_authority(answer):
             ca = site.logging.ca_file if isinstance(site.logging, Logging) else None
@@ -184,7 +184,7 @@ def _is_foreign_authority(answer: ElementAnswer) -> bool:
 
 def _logging_proves(answer: ElementAnswer) -> str:
     if answer.ending is HttpEnding.UNREACHED:
-        if answer.level is Level.DECLARED:
+        if answer.unreached:
             return "The request found no way to the peer."
         return "The request went through this very VM; TLS is judged by the public roots and the declared CA file."
     if answer.login is HttpLogin.ACCEPTED:
@@ -284,7 +284,7 @@ def _registry_refusing(target: EdgeTarget, talk: RegistryTalk, door: HttpRefusal
             Evidence(
                 label="GET /v2/",
                 value=f"{door.words}: {door.text}",
-                level=Level.DECLARED if unreached else Level.TCP,
+                level=door.level,
                 of=talk,
             ),
             *certificate_evidence(door.tls.certificate if door.tls is not None else door.certificate, talk),

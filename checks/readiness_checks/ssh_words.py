@@ -368,7 +368,9 @@ class SshSeen:
         if isinstance(server, SshServer):
             for answer in server.answers:
                 at = self.target.at(answer.host)
-                label, value, level = f"SSH at {at}", _words(answer), Level.TCP if answer.ending.reached else None
+                label, value, level = f"SSH at {at}", _words(answer), Level.DECLARED
+                if answer.ending is not SshEnding.NO_NAME:
+                    level = Level.TCP
                 if answer.key is not None:
                     label, value, level = f"Host key at {at}", _shown(answer.key), Level.PROTOCOL
                 if answer.version:
@@ -379,7 +381,7 @@ class SshSeen:
                         of=server,
                         vantage=self.boot,
                     )
-                yield Evidence(label=label, value=value, level=level or Level.DECLARED, of=server, vantage=self.boot)
+                yield Evidence(label=label, value=value, level=level, of=server, vantage=self.boot)
             if server.confirmed is not None:
                 yield Evidence(
                     label=f"Host key that {self.vm} proved itself by to the auditor",

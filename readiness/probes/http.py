@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
-from readiness.model import Cause, Lane, ProbeError
+from readiness.model import Cause, Lane, Level, ProbeError
 from readiness.probes.tls import (
     Certificate,
     TlsFailed,
@@ -184,6 +184,12 @@ class HttpRefusal:
                 return "answers, but not in HTTP"
             case RefusalKind.TOO_LONG:
                 return "answers with a head that does not end"
+
+    @property
+    def level(self) -> Level:
+        """How much it proves about the path: TCP where a connect to the peer itself was tried."""
+        nameless = self.kind is RefusalKind.PATH and self.verdict is None
+        return Level.DECLARED if nameless or self.kind is RefusalKind.PROXY else Level.TCP
 
     @property
     def lane(self) -> Lane:

@@ -145,10 +145,15 @@ class ElementAnswer:
     certificate: Certificate | None
 
     @property
+    def unreached(self) -> bool:
+        """Whether the talk found no way to the element."""
+        return self.refusal is not None and self.refusal.kind is RefusalKind.PATH
+
+    @property
     def level(self) -> Level:
         """How much the talk proves about the path."""
         if self.refusal is not None:
-            return Level.DECLARED if self.refusal.kind is RefusalKind.PATH else Level.TCP
+            return self.refusal.level
         return Level.AUTHENTICATED if self.login is Login.ACCEPTED else Level.PROTOCOL
 
     @property

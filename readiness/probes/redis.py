@@ -224,9 +224,14 @@ class RedisAnswer:
         return self.info is not None and Mode.SENTINEL is self.info.mode
 
     @property
+    def unreached(self) -> bool:
+        """Whether the conversation found no way to the peer."""
+        return self.ending in (Ending.NO_NAME, Ending.NO_PATH)
+
+    @property
     def level(self) -> Level:
-        """How much the conversation proves about the path."""
-        if self.ending in (Ending.NO_NAME, Ending.NO_PATH):
+        """How much the conversation proves about the path; a connect that failed was one all the same."""
+        if self.ending is Ending.NO_NAME:
             return Level.DECLARED
         if self.login is Login.ACCEPTED:
             return Level.AUTHENTICATED

@@ -226,7 +226,7 @@ async def test_a_closed_path_is_bad_news(leads: int | PathVerdict | None, verdic
         RefusalKind.PATH,
         verdict,
     )
-    assert answer.level is Level.DECLARED
+    assert answer.level is (Level.DECLARED if verdict is None else Level.TCP)
     assert len(answer.calls) == 1
 
 

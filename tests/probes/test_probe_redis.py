@@ -460,9 +460,9 @@ async def test_a_closed_port_and_a_name_that_does_not_resolve() -> None:
     """The path's own refusal is kept as it is: no service there, or no such name."""
     refused = await ask(question(free_port()))
     assert (refused.ending, refused.verdict, refused.lane) == (Ending.NO_PATH, PathVerdict.REFUSED, Lane.SERVICE)
-    assert refused.level is Level.DECLARED
+    assert refused.level is Level.TCP
     nameless = await ask(question(6379, host="redis.invalid"))
-    assert (nameless.ending, nameless.lane) == (Ending.NO_NAME, Lane.DNS)
+    assert (nameless.ending, nameless.lane, nameless.level) == (Ending.NO_NAME, Lane.DNS, Level.DECLARED)
 
 
 @pytest.mark.parametrize(
