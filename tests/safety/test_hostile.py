@@ -303,6 +303,8 @@ async def test_poison_is_shown_and_never_obeyed(ground: Ground) -> None:
             assert not obeyed.search(text), (name, obeyed.search(text))
         assert SECRET not in text, name
     assert "alert(1)" in texts["report.json"]
+    commands = [each["remedy"] for each in ended.findings.values()]
+    assert not any("$(id)" in remedy or "<script" in remedy for remedy in commands)
     markup = _Markup()
     markup.feed(texts["report.html"])
     assert not markup.handlers

@@ -1,0 +1,105 @@
+"""What an account leaves on a machine: its processes, sockets and files, whoever started them and wherever they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/dev/mqueue")
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6")
+_LISTENS = "0A"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """All that some accounts have at one moment.
+
+    ``sockets`` are (account, local address, state); ``files`` their path, kind, size, time and content.
+    """
+
+    processes: frozenset[str]
+    sockets: frozenset[tuple[int, str, str]]
+    files: frozenset[tuple[str, int, int, int, str]]
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.processes or self.sockets)
+
+    @property
+    def listening(self) -> frozenset[str]:
+        return frozenset(local for _, local, state in self.sockets if state == _LISTENS)
+
+
+def traces(accounts: Collection[int], homes: Collection[Path]) -> Traces:
+    """Those of these accounts, by their numbers; files are looked for in ``homes`` and wherever everybody may write."""
+    return Traces(
+        processes=frozenset(_processes(accounts)),
+        sockets=frozenset(_sockets(accounts)),
+        files=frozenset(_files(accounts, homes)),
+    )
+
+
+def gone(accounts: Collection[int], homes: Collection[Path], *, within: float) -> tuple[Traces, float]:
+    """Wait until nothing of theirs runs or listens; what there is then, and the seconds that it took."""
+    began = time.monotonic()
+    while (any(_processes(accounts)) or any(_sockets(accounts))) and time.monotonic() - began < within:
+        time.sleep(0.02)
+    took = time.monotonic() - began
+    return traces(accounts, homes), took
+
+
+def _processes(accounts: Collection[int]) -> Iterator[str]:
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            command = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if not fields.get("State", "Z").startswith("Z") and {int(uid) for uid in fields["Uid"].split()} & {*accounts}:
+            yield f"{status.parent.name} {fields['Name']} {command}"
+
+
+def _sockets(accounts: Collection[int]) -> Iterator[tuple[int, str, str]]:
+    for table in _TABLES:
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            local, state, account = fields[1], fields[3], int(fields[7])
+            if account in accounts and state != "06":  # TIME_WAIT belongs to nobody any more
+                yield account, local, state
+
+
+def _files(accounts: Collection[int], homes: Collection[Path]) -> Iterator[tuple[str, int, int, int, str]]:
+    for home in homes:
+        yield from (_described(path) for path in _below(home))
+    for place in _OPEN_TO_ALL:
+        for path in _below(Path(place), closed=frozenset(accounts)):
+            try:
+                if path.lstat().st_uid in accounts:
+                    yield _described(path)
+            except OSError:
+                continue
+
+
+def _below(folder: Path, *, closed: frozenset[int] | None = None) -> Iterator[Path]:
+    """All below a folder; with ``closed``, not in folders where these accounts cannot make anything."""
+    for parent, folders, files in os.walk(folder):
+        if closed is not None:
+            try:
+                seen = Path(parent).stat()
+            except OSError:
+                continue
+            if not seen.st_mode & stat.S_IWOTH and seen.st_uid not in closed:
+                folders.clear()
+                continue
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _described(path: Path) -> tuple[str, int, int, int, str]:
+    seen = path.lstat()
+    text = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
+    return str(path), seen.st_mode, seen.st_size, seen.st_mtime_ns, text
