@@ -35,6 +35,7 @@ HEARTBEAT = 4.0
 
 _HEARD = 256
 _REPORTS = 1.0
+_LETTING_GO = (0.0, 0.3, 0.3)
 
 
 class Echo(StrEnum):
@@ -266,16 +267,22 @@ class CallPort(Probe[PortProof]):
             await stream.close()
 
     async def _released(self, vantages: Vantages, held: Held | None) -> bool | None:
-        """Whether the port is closed again, asked of the machine itself."""
+        """Whether the port is closed again, asked of the machine itself; a port that is not gets a moment for it."""
         if held is None:
             return None
         address = "127.0.0.1" if held.everywhere else held.address
-        dial = Dial(address=address, port=self.port, attempts=3, spacing=0.3, limit=vantages.limits.connect)
-        try:
-            made = await vantages[self.carrier].dial(dial)
-        except ProbeError:
-            return None
-        return made[-1].verdict is not PathVerdict.OPEN if made else None
+        dial = Dial(address=address, port=self.port, attempts=1, limit=vantages.limits.connect)
+        released = None
+        for moment in _LETTING_GO:
+            await asyncio.sleep(moment)
+            try:
+                made = await vantages[self.carrier].dial(dial)
+            except ProbeError:
+                return None
+            released = made[-1].verdict is not PathVerdict.OPEN if made else None
+            if released is not False:
+                break
+        return released
 
     def parse(self, response: str) -> PortProof:
         try:

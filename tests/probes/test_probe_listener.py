@@ -36,7 +36,7 @@ from readiness.probes.listener import (
 from readiness.probes.tcp import AddressPath, PathState, TcpPath
 from readiness.secret import Redactor
 from readiness.site import Absent, Monitoring, Prometheus, Role, Vm
-from readiness.vantage import Dialled, Limits, PathClosed, PathVerdict, Resolution, Stream, Vantages
+from readiness.vantage import Dial, Dialled, Limits, PathClosed, PathVerdict, Resolution, Stream, Vantages
 from readiness.vantage.host import Consent
 from readiness.vantage.link import Exchange, Link, Running
 from readiness.vantage.local import LocalLink, LocalVantage
@@ -256,6 +256,35 @@ async def test_real_machines_call_a_real_port(here: Vantages) -> None:
     assert mute.trouble.code is Cause.UNSUPPORTED
     assert mute.reach("exas-1") is Reach.PLAUSIBLE
     assert mute.released is None
+
+
+class Reluctant(LocalVantage):
+    """A machine whose port looks open for as many looks as it is told, though nobody holds it any more."""
+
+    looks = 0
+    open_for = 0
+
+    async def dial(self, dial: Dial) -> tuple[Dialled, ...]:
+        if dial.attempts > 1:
+            return await super().dial(dial)
+        self.looks += 1
+        verdict = PathVerdict.OPEN if self.looks <= self.open_for else PathVerdict.REFUSED
+        return (Dialled(verdict=verdict, ms=0.1, tool="python"),)
+
+
+@pytest.mark.parametrize(("open_for", "looks", "released"), [(0, 1, True), (1, 2, True), (3, 3, False)])
+async def test_a_port_gets_a_moment_to_be_let_go(open_for: int, looks: int, released: bool) -> None:
+    """One look where it is closed at once, three at the most; one that stays open is said to."""
+    (port,) = free_ports(1)
+    carrier, caller = machine("excs-1", kind=Reluctant), machine("exas-1")
+    assert isinstance(carrier, Reluctant)
+    carrier.open_for = open_for
+    vantages = Vantages([carrier, caller], limits=LIMITS)
+    try:
+        proof = await ask(CallPort("excs-1", LOOPBACK, port, ("exas-1",)), vantages)
+    finally:
+        await vantages.close()
+    assert (carrier.looks, proof.released) == (looks, released)
 
 
 async def test_a_cancelled_question_lets_go_of_the_port(here: Vantages) -> None:
