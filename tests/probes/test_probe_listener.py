@@ -276,12 +276,12 @@ class Reluctant(LocalVantage):
 async def test_a_port_gets_a_moment_to_be_let_go(open_for: int, looks: int, released: bool) -> None:
     """One look where it is closed at once, three at the most; one that stays open is said to."""
     (port,) = free_ports(1)
-    carrier, caller = machine("excs-1", kind=Reluctant), machine("exas-1")
+    carrier = machine("excs-1", kind=Reluctant)
     assert isinstance(carrier, Reluctant)
     carrier.open_for = open_for
-    vantages = Vantages([carrier, caller], limits=LIMITS)
+    vantages = Vantages([carrier], limits=LIMITS)
     try:
-        proof = await ask(CallPort("excs-1", LOOPBACK, port, ("exas-1",)), vantages)
+        proof = await ask(CallPort("excs-1", LOOPBACK, port, ()), vantages)
     finally:
         await vantages.close()
     assert (carrier.looks, proof.released) == (looks, released)
