@@ -77,44 +77,57 @@ async def audit(
     began: Callable[[int], None] = lambda pid: None,
 ) -> Ended:
     """Audit a site with every format; ``began`` is told the process, ``loud`` has every logger speak to stderr."""
-    out = site_file.parent / f"{site_file.stem}-out"
-    started = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
+    whole = clean_environment(site_file.parent) | dict(environment or {})
+    process = await command(site_file, environment=whole, loud=loud)
+    began(process.pid)
+    return await ended(site_file, process)
+
+
+async def command(site_file: Path, *, environment: Mapping[str, str], loud: bool = False) -> asyncio.subprocess.Process:
+    """Start an audit."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _PROGRAM.format(loud=loud),
         "audit",
         str(site_file),
         "--out",
-        str(out),
+        str(_out(site_file)),
         "--format",
         FORMATS,
         cwd=site_file.parent,
-        env=clean_environment(site_file.parent) | dict(environment or {}),
+        env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    began(process.pid)
+
+
+async def ended(site_file: Path, process: asyncio.subprocess.Process, *, said: bytes = b"") -> Ended:
+    """Wait for an audit's end; ``said`` is what was read of its output already."""
+    started = time.monotonic()
     assert process.stdout is not None
     assert process.stderr is not None
     erring = asyncio.create_task(process.stderr.read())
-    first = await process.stdout.readline()
+    first = said or await process.stdout.readline()
     at_work = time.monotonic()
-    rest, err = await process.stdout.read(), await erring
+    rest, err = await process.stdout.read(), (await erring).decode(errors="replace")
     status = await process.wait()
-    said = err.decode(errors="replace")
-    grown = re.search(r"VmHWM:\s+(\d+) kB", said)
+    grown = re.search(r"VmHWM:\s+(\d+) kB", err)
     return Ended(
         status=status,
         out=(first + rest).decode(errors="replace"),
-        err=said,
+        err=err,
         seconds=time.monotonic() - at_work,
         start_up=at_work - started,
         peak=int(grown[1]) * 1024 if grown else 0,
-        folder=out,
+        folder=_out(site_file),
         planned=make_plan(load_site(site_file), load_packs()),
     )
+
+
+def _out(site_file: Path) -> Path:
+    return site_file.parent / f"{site_file.stem}-out"
 
 
 def clean_environment(home: Path) -> dict[str, str]:
