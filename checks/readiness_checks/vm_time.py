@@ -337,19 +337,20 @@ class _Clock:
         return ", ".join(source.name for source in self.sync.sources[:4]) or "it knows of none"
 
 
-class ClockOffset(Check[VmTarget, ClockReading]):
+class ClockOffset(Check[VmTarget, ClockReading, *tuple[ClockReading | Unread, ...]]):
     tolerance = 2.0
     requirement = Requirement(
         id="vm.clock-offset",
         section=VMS,
-        text="The clock of each VM agrees with Genesys Cloud's.",
+        text="The clock of each VM agrees with Genesys Cloud's, and with those of the other VMs.",
         proof=(
             "The Date header that Genesys Cloud sends the VM, against the VM's own clock at that moment. The auditor's"
-            " clock plays no part. The uncertainty is half of each round trip and the second that Date leaves open."
+            " clock plays no part. The uncertainty is half of each round trip and the second that Date leaves open. The"
+            " VMs' clocks are compared through it: where two of them differ, their uncertainties add up."
         ),
         outcomes={
             Status.PASS: "The clocks differ by no more than 2 seconds and the uncertainty.",
-            Status.WARN: "The clocks certainly differ by more than 2 seconds.",
+            Status.WARN: "The clock certainly differs by more than 2 seconds from Genesys Cloud's or another VM's.",
             Status.UNKNOWN: "The VM could not be asked, or Genesys Cloud did not answer it.",
             Status.MANUAL: "The site file says that there is no Genesys Cloud to compare with.",
         },
@@ -380,18 +381,49 @@ class ClockOffset(Check[VmTarget, ClockReading]):
     def needs(self, target: VmTarget) -> Needs:
         cloud = target.site.genesys_cloud
         assert not isinstance(cloud, Absent)
-        return (ReadClock(vantage=target.name, endpoint=cloud.api, ca_file=cloud.ca_file),)
 
-    def judge(self, target: VmTarget, clock: ClockReading) -> Judgement:
+        def clock_of(name: str) -> ReadClock:
+            return ReadClock(vantage=name, endpoint=cloud.api, ca_file=cloud.ca_file)
+
+        others = (vm.name for vm in target.site.vms if vm.built and vm.name != target.name)
+        return (clock_of(target.name), *(Attempt(clock_of(name)) for name in others))
+
+    def judge(self, target: VmTarget, clock: ClockReading, *others: ClockReading | Unread) -> Judgement:
+        apart = [other for other in others if isinstance(other, ClockReading) and self._apart(clock, other)]
         offset = round(clock.offset_s, 1) + 0.0  # nobody reads -0.0
         observed = f"{offset:+.1f} s, ± {clock.uncertainty_s:.1f} s"
         label = f"Offset against {clock.endpoint.host}"
         compared = Comparison(
             expected="2 seconds at the most, beyond the uncertainty",
             observed=observed,
-            evidence=(Evidence(label=label, value=observed, level=Level.PROTOCOL, of=clock),),
+            evidence=(
+                Evidence(label=label, value=observed, level=Level.PROTOCOL, of=clock),
+                *(
+                    Evidence(
+                        label=f"Offset of {other.vantage} there",
+                        value=f"{other.offset_s:+.1f} s, ± {other.uncertainty_s:.1f} s",
+                        level=Level.PROTOCOL,
+                        of=other,
+                    )
+                    for other in apart
+                ),
+            ),
             figures={"offset_s": clock.offset_s, "uncertainty_s": clock.uncertainty_s},
         )
+        if apart and not clock.beyond(self.tolerance):
+            names = " and ".join(other.vantage for other in apart)
+            return compared.weak(
+                f"The clock of {target.name} differs from that of {names} by more than 2 seconds.",
+                "Each VM's clock was compared with Genesys Cloud's; the difference of the two offsets is larger than 2"
+                " seconds and both uncertainties together. Components that share states compare moments.",
+                remedy=commands(
+                    f"Let {target.name} and {names} take their time from the same servers. On each of them:",
+                    "chronyc sources",
+                    "date -u",
+                ),
+                job=f"Give {target.name} and {names} the same time",
+                lane=Lane.TIME,
+            )
         if not clock.beyond(self.tolerance):
             return compared.met(
                 f"The clock of {target.name} agrees with Genesys Cloud's.",
@@ -410,3 +442,8 @@ class ClockOffset(Check[VmTarget, ClockReading]):
             job=f"Set the clock of {target.name}: it is {abs(clock.offset_s):.1f} s {way} Genesys Cloud's",
             lane=Lane.TIME,
         )
+
+    def _apart(self, one: ClockReading, other: ClockReading) -> bool:
+        """Whether two VMs' clocks certainly differ by more than is granted."""
+        unsure = one.uncertainty_s + other.uncertainty_s
+        return abs(one.offset_s - other.offset_s) > self.tolerance + unsure

@@ -639,6 +639,26 @@ def test_an_offset_counts_beyond_its_uncertainty(clock: ClockReading, outcome: O
     demand_actionable(judged)
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "outcome"),
+    [(2.2, -2.1, MET), (2.3, -2.2, WEAK), (-2.3, 2.2, WEAK), (0.0, 0.0, MET), (-95.0, 0.0, MISSED)],
+)
+def test_clocks_are_compared_with_each_other(own: float, other: float, outcome: Outcome) -> None:
+    """Two VMs may both be near Genesys Cloud's clock and too far from each other; both uncertainties are granted."""
+    second = replace(reading(other), vantage="excp-1")
+    judged = ClockOffset().judge(one(genesys_cloud=CLOUD), reading(own), second, UNREAD)
+    assert judged.outcome is outcome
+    assert ("excp-1" in judged.summary) is (outcome is WEAK)
+    assert any("excp-1" in piece.label for piece in judged.evidence) is (outcome in {WEAK, MISSED})
+    demand_actionable(judged)
+
+
+def test_the_clocks_of_all_vms_are_asked_once_each() -> None:
+    """Comparing them asks no further question."""
+    target = one(genesys_cloud=CLOUD)
+    assert len(ClockOffset().needs(target)) == len([vm for vm in target.site.vms if vm.built])
+
+
 @pytest.mark.parametrize("offset", [-0.04, 0.0, 0.04])
 def test_no_offset_is_told_without_a_sign_that_says_nothing(offset: float) -> None:
     """What rounds to nothing is +0.0 s, from whichever side."""
