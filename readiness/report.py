@@ -14,6 +14,7 @@ from typing import Literal, cast
 from readiness_schemas.report import (
     AttestationDocument,
     BaselineDocument,
+    BeforeDocument,
     BlockerDocument,
     CountsDocument,
     EvidenceDocument,
@@ -21,18 +22,21 @@ from readiness_schemas.report import (
     JobDocument,
     NoticeDocument,
     ObservationDocument,
+    PastRunDocument,
     ReasonDocument,
     ReportDocument,
     RequirementDocument,
     RunDocument,
     SiteDocument,
     StatusWord,
+    StepDocument,
+    StepWord,
     VantageDocument,
     WaiverDocument,
 )
 
 from readiness import __version__
-from readiness.compare import Comparison, Kind, Side, compare_runs
+from readiness.compare import Comparison, Kind, Side, Step, compare_runs
 from readiness.gather import Gathered, Reading, sound
 from readiness.model import (
     Attestation,
@@ -60,6 +64,19 @@ from readiness.site import Absent, Site
 from readiness.vantage import AUDITOR
 
 SCHEMA_VERSION = "1.0"
+
+USUAL_LEAD_TIMES: Mapping[Owner, int] = {
+    Owner.NETWORK: 10,
+    Owner.DBA: 5,
+    Owner.VIRTUALISATION: 5,
+    Owner.GENESYS_CLOUD: 3,
+    Owner.ENGAGE: 5,
+    Owner.DEPLOYER: 2,
+}
+"""Working days that such work takes in most organisations; what the site file says goes before."""
+
+LONGEST_HISTORY = 24
+"""Earlier runs that a report remembers."""
 
 log = logging.getLogger("readiness")
 
@@ -95,11 +112,12 @@ def assemble(
     covered = coverage([(requirement, of[requirement.id]) for requirement in plan.requirements])
     told = [_finding(finding) for finding in findings]
     observations = _observations(run.gathered.readings.values())
-    compared = None
+    compared, history = None, list[PastRunDocument]()
     if baseline is not None:
         comparison = compare_runs(Side(baseline["findings"], baseline["observations"]), Side(told, observations))
         _mark_changes(told, comparison)
         compared = _compared(comparison, baseline)
+        history = _history(baseline)
         said = (*said, *_rebuilt(comparison, baseline))
     blockers = _blockers(findings, site, run.started_at.date())
     earliest = _earliest(blockers)
@@ -140,6 +158,7 @@ def assemble(
             NoticeDocument(kind=notice.kind, text=notice.text) for notice in (*_incomplete(plan, run), *notices, *said)
         ],
         baseline=compared,
+        history=history,
     )
     return cast(ReportDocument, _writable(document))
 
@@ -481,7 +500,36 @@ def _compared(comparison: Comparison, baseline: ReportDocument) -> BaselineDocum
         new=those(Kind.NEW),
         gone=those(Kind.GONE),
         changed=those(Kind.CHANGED),
+        steps=[_step(step) for kind in _TOLD for step in comparison.of(kind)],
     )
+
+
+_TOLD = (Kind.REGRESSED, Kind.FIXED, Kind.NEW, Kind.GONE, Kind.CHANGED, Kind.STILL_OPEN)
+
+
+def _step(step: Step) -> StepDocument:
+    before = step.before
+    return StepDocument(
+        finding=step.id,
+        kind=cast(StepWord, step.kind.value),
+        before=None
+        if before is None
+        else BeforeDocument(status=cast(StatusWord, before.status), observed=before.observed, settled=before.settled),
+    )
+
+
+def _history(baseline: ReportDocument) -> list[PastRunDocument]:
+    """The runs before this one: those that the baseline remembers, and the baseline itself."""
+    last = PastRunDocument(
+        run_id=baseline["run"]["id"],
+        started_at=baseline["run"]["started_at"],
+        revision=baseline["page"]["revision"],
+        verdict=baseline["verdict"],
+        score=baseline["score"]["value"],
+        proven=baseline["coverage"]["proven"],
+        applicable=baseline["coverage"]["applicable"],
+    )
+    return [*baseline.get("history", []), last][-LONGEST_HISTORY:]
 
 
 def _rebuilt(comparison: Comparison, baseline: ReportDocument) -> tuple[Notice, ...]:
@@ -509,12 +557,14 @@ def _blockers(findings: Sequence[Finding], site: Site, today: date) -> list[Bloc
     groups: list[BlockerDocument] = []
     for owner in Owner:
         if owner in jobs:
-            days = site.report.lead_times.get(owner)
+            agreed = site.report.lead_times.get(owner)
+            days = USUAL_LEAD_TIMES[owner] if agreed is None else agreed
             groups.append(
                 BlockerDocument(
                     owner=owner.value,
-                    lead_time=None if days is None else f"{days}d",
-                    ready_on=None if days is None else _working_days(today, days).isoformat(),
+                    lead_time=f"{days}d",
+                    lead_time_from="usual" if agreed is None else "site",
+                    ready_on=_working_days(today, days).isoformat(),
                     jobs=sorted(jobs[owner].values(), key=lambda job: job["status"]),
                 )
             )
@@ -550,6 +600,4 @@ def _working_days(start: date, days: int) -> date:
 
 
 def _earliest(blockers: Sequence[BlockerDocument]) -> str | None:
-    dates = [group["ready_on"] for group in blockers]
-    known = [each for each in dates if each is not None]
-    return max(known) if known and len(known) == len(dates) else None
+    return max((group["ready_on"] for group in blockers if group["ready_on"] is not None), default=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from pathlib import Path
 
 from readiness_reports import as_text, words
@@ -65,24 +64,12 @@ async def _audited(site_file: Path, folder: Path, baseline: ReportDocument | Non
 
 
 def _compared(before: ReportDocument, after: ReportDocument) -> None:
-    baseline = after["baseline"]
-    assert baseline is not None
     _say()
-    _say("What changed")
-    for kind in ("fixed", "regressed", "new", "gone"):
-        for finding in baseline[kind]:
-            was, now = _status(before, finding), _status(after, finding)
-            _say(f"  {kind:<10}{finding}: {was} -> {now}")
-    _say(f"  {_standing(before)}  ->  {_standing(after)}")
+    _say(f"{_standing(before)}  ->  {_standing(after)}")
 
 
 def _standing(document: ReportDocument) -> str:
     return f"{words.VERDICTS[document['verdict']]}, score {words.score(document['score']['value'])}"
-
-
-def _status(document: ReportDocument, finding: str) -> str:
-    found: Iterable[str] = (each["status"] for each in document["findings"] if each["id"] == finding)
-    return next(iter(found), "absent")
 
 
 def _say(text: str = "") -> None:

@@ -20,6 +20,7 @@ from readiness_reports.cover import cover
 from readiness_reports.outline import Outline
 from readiness_reports.paths import ROLES, paths
 from readiness_reports.points import points
+from readiness_reports.rerun import drawn, steps
 from readiness_reports.topology import topology
 
 MOST_ANSWERS = 100
@@ -57,12 +58,14 @@ def render(document: ReportDocument) -> str:
     drawings = topology(found) if found is not None else ()
     sizes, times = sizing(outline), clocks(outline)
     answers, said = _answers(document)
+    approval, trend = cover(outline), drawn(document)
     style, script, page_style = _style(), _script(), _page_style(document)
     present = {
         "summary": "Summary",
         "connectivity": "Connectivity" if found is not None else "",
         "topology": "Topology" if drawings else "",
         "score": "Score",
+        "rerun": "Changes" if approval.since is not None else "",
         "findings": "Findings",
         "sizing": "Sizing" if sizes is not None else "",
         "clocks": "Clocks" if times is not None else "",
@@ -74,11 +77,13 @@ def render(document: ReportDocument) -> str:
         .get_template("report.html.j2")
         .render(
             document=document,
-            cover=cover(outline),
+            cover=approval,
             sections=outline.sections,
             paths=found,
             drawings=drawings,
             points=points(outline),
+            kept=steps(outline),
+            trend=trend,
             counted_findings=_counted(outline),
             filters=tuple(_filters(outline)),
             owners=tuple(_owners(outline)),
@@ -231,5 +236,5 @@ def _environment() -> Environment:
         roles=ROLES,
         symbols=_own("symbols.svg"),
     )
-    environment.filters["tally"] = words.tally
+    environment.filters.update(tally=words.tally, minute=words.minute, score=words.score)
     return environment

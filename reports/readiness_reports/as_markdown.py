@@ -7,13 +7,16 @@ from collections.abc import Iterator
 
 from readiness_schemas.report import FindingDocument, ReportDocument
 
-from readiness_reports import words
+from readiness_reports import rerun, words
 from readiness_reports.cover import lead
 from readiness_reports.outline import Outline, subject
 from readiness_reports.standing import Standing
 
 MOST = 60
 """Findings that one comment tells of; trackers cut longer comments off."""
+
+OBSERVED = 120
+"""Characters of an observed value that stand in the table of changes."""
 
 TOLD = {
     Standing.BROKEN: "Failed",
@@ -28,7 +31,8 @@ TOLD = {
 def render(document: ReportDocument) -> str:
     """Draw a report that its schema accepts as GitHub-flavoured Markdown."""
     outline = Outline(document)
-    return "\n".join((*_head(outline), *_blockers(document), *_findings(outline), *_foot(document))) + "\n"
+    parts = (_head(outline), _blockers(document), _changes(outline), _findings(outline), _foot(document))
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _head(outline: Outline) -> Iterator[str]:
@@ -68,6 +72,9 @@ def _head(outline: Outline) -> Iterator[str]:
         kinds = ("regressed", "fixed", "new", "gone", "changed")
         changes = [f"{len(baseline[kind])} {kind}" for kind in kinds if baseline[kind]]  # type: ignore[literal-required]
         yield f"- **Since {words.day(baseline['started_at'])}:** {', '.join(changes) or 'no change'}"
+    past = rerun.trend(document)
+    if past:
+        yield f"- **Scores of this site's runs:** {past}"
 
 
 _REST = (("attested", "attested"), ("waived", "waived"), ("unproven", "not proven"))
@@ -80,7 +87,7 @@ def _blockers(document: ReportDocument) -> Iterator[str]:
     yield "## What blocks sign-off"
     yield ""
     for group in document["blockers"]:
-        when = words.lead_time(group["lead_time"])
+        when = words.lead_time(group)
         if group["ready_on"] is not None:
             when = f"{words.day(group['ready_on'])}, {when}"
         yield f"- **{words.OWNERS[group['owner']]}** ({when})"
@@ -88,6 +95,39 @@ def _blockers(document: ReportDocument) -> Iterator[str]:
             checks = list(dict.fromkeys(each.partition("[")[0] for each in job["findings"]))
             more = f" and {len(checks) - 4} more" if len(checks) > 4 else ""
             yield f"  - `{job['status']}` {prose(job['text'])} ({', '.join(map(code, checks[:4]))}{more})"
+
+
+def _changes(outline: Outline) -> Iterator[str]:
+    """What became of the findings since the baseline, as a table."""
+    left = MOST
+    kept = rerun.steps(outline)
+    if not kept:
+        return
+    yield ""
+    yield "## Since the last run"
+    yield ""
+    yield "| Change | Finding | Before | Now |"
+    yield "| --- | --- | --- | --- |"
+    for group in kept:
+        for step in group.steps[: max(0, left)]:
+            yield f"| {group.word} | {_cell(code(step.finding))} | {_state(step.before)} | {_state(step.after)} |"
+        more = len(group.steps) - len(group.steps[: max(0, left)]) + group.more
+        if more:
+            yield f"| {group.word} | {more} more in the report | | |"
+        left -= len(group.steps)
+
+
+def _state(state: rerun.State | None) -> str:
+    if state is None:
+        return "not there"
+    settled = f" ({state.settled})" if state.settled else ""
+    observed = f": {prose(state.observed[:OBSERVED])}{'…' if len(state.observed) > OBSERVED else ''}"
+    return f"`{state.status}`{settled}{observed if state.observed else ''}"
+
+
+def _cell(text: str) -> str:
+    """Code within a row of a table, where a bar would end the cell even within backticks."""
+    return text.replace("|", "\\|")
 
 
 def _findings(outline: Outline) -> Iterator[str]:

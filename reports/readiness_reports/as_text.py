@@ -10,7 +10,7 @@ from readiness_schemas.report import FindingDocument, ReportDocument
 from rich.console import Console
 from rich.text import Text
 
-from readiness_reports import words
+from readiness_reports import rerun, words
 from readiness_reports.cover import lead
 from readiness_reports.outline import Outline
 from readiness_reports.words import clean
@@ -30,6 +30,9 @@ VERDICT_STYLES = {
     "not_ready": "bold red",
     "not_proven": "bold magenta",
 }
+STEPS = 20
+"""Findings of one kind of change that a terminal shows."""
+
 ORDER = ("fail", "unknown", "manual", "warn")
 
 
@@ -101,7 +104,7 @@ _COVERED = (("attested", "attested"), ("waived", "waived"), ("unproven", "not pr
 
 
 def changes(document: ReportDocument) -> Iterator[Line]:
-    """What became of the findings since the baseline; what regressed is named."""
+    """What became of the findings since the baseline, one by one, and the scores of the runs before."""
     baseline = document["baseline"]
     if baseline is None:
         return
@@ -116,8 +119,21 @@ def changes(document: ReportDocument) -> Iterator[Line]:
             ".",
         )
     )
-    for finding in baseline["regressed"]:
-        yield _indented(Text(f"regressed: {clean(finding)}", style="bold red"), 4)
+    past = rerun.trend(document)
+    if past:
+        yield _indented(Text(f"Scores of this site's runs: {past}.", style="dim"))
+    for kept in rerun.steps(Outline(document)):
+        if kept.kind == "still_open":
+            continue
+        style = "bold red" if kept.kind == "regressed" else ""
+        for step in kept.steps[:STEPS]:
+            was = "not there" if step.before is None else step.before.status
+            now = "not there" if step.after is None else step.after.status
+            text = Text.assemble((f"{kept.word:<14}", style), clean(step.finding), (f"  {was} -> {now}", "dim"))
+            yield Line(text, indent=4, hang=14)
+        more = len(kept.steps) - len(kept.steps[:STEPS]) + kept.more
+        if more:
+            yield _indented(Text(f"{kept.word:<14}{more} more, in the report", style="dim"), 4)
 
 
 def blockers(document: ReportDocument) -> Iterator[Line]:
@@ -135,7 +151,7 @@ def blockers(document: ReportDocument) -> Iterator[Line]:
             continue
         when = ""
         if group["ready_on"] is not None:
-            when = f"  {words.lead_time(group['lead_time'])}, {words.weekday(group['ready_on'])} at the earliest"
+            when = f"  {words.lead_time(group)}, {words.weekday(group['ready_on'])} at the earliest"
         yield _indented(Text.assemble((words.OWNERS.get(group["owner"], group["owner"]), "bold"), (when, "dim")))
         for job in jobs:
             settles = len(job["findings"])

@@ -342,7 +342,7 @@ def _third(outline: Outline) -> Figure:
     if earliest is not None:
         deciding = [group for group in document["blockers"] if group["ready_on"] == earliest]
         who = words.joined(words.OWNERS[group["owner"]] for group in deciding)
-        lead_time = words.lead_time(deciding[0]["lead_time"]) if deciding else ""
+        lead_time = words.lead_time(deciding[0]) if deciding else ""
         return Figure(
             label="Earliest ready",
             value=words.day(earliest),
@@ -387,7 +387,7 @@ def _groups(outline: Outline, late_from: int) -> Iterator[Group]:
                 )
             )
             shown += 1
-        when = words.lead_time(group["lead_time"])
+        when = words.lead_time(group)
         if group["ready_on"] is not None:
             when = f"{words.weekday(group['ready_on'])}, {when}"
         yield Group(owner=words.OWNERS[group["owner"]], when=when, jobs=tuple(jobs), late=all(job.late for job in jobs))
@@ -489,7 +489,7 @@ def _since(outline: Outline) -> Since | None:
         tally=", ".join(tally),
         before=f"{before}; run {baseline['run_id']}.",
         changes=tuple(changes),
-        more=f"And {words.joined(cut)}, marked in the findings." if cut else "",
+        more=f"And {words.joined(cut)}." if cut else "",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 
-from readiness_schemas.report import ReportDocument, StatusWord, VerdictWord
+from readiness_schemas.report import BlockerDocument, ReportDocument, StatusWord, VerdictWord
 
 WORST_FIRST: tuple[StatusWord, ...] = ("fail", "unknown", "manual", "warn", "pass", "skip")
 
@@ -170,11 +170,12 @@ def days_between(start: str, end: str) -> int | None:
     return None if first is None or last is None else (last - first).days
 
 
-def lead_time(text: str | None) -> str:
-    """``10d`` as ``10 working days``."""
-    if text is None:
+def lead_time(group: BlockerDocument) -> str:
+    """How long an owner's work takes: ``10 working days``, ``usually 10 working days``."""
+    if group["lead_time"] is None:
         return "no lead time in the site file"
-    return count(int(text[:-1]), "working day")
+    days = count(int(group["lead_time"][:-1]), "working day")
+    return f"usually {days}" if group.get("lead_time_from") == "usual" else days
 
 
 def seconds(amount: float) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, NotRequired, TypedDict
 StatusWord = Literal["pass", "warn", "fail", "unknown", "manual", "skip"]
 VerdictWord = Literal["ready", "ready_with_exceptions", "not_ready", "not_proven"]
 ChangeWord = Literal["new", "fixed", "regressed", "changed", "unchanged"]
+StepWord = Literal["regressed", "fixed", "new", "gone", "changed", "still_open"]
 
 
 class ToolDocument(TypedDict):
@@ -198,12 +199,29 @@ class JobDocument(TypedDict):
 
 
 class BlockerDocument(TypedDict):
-    """``lead_time`` in working days as the site file says ("10d"), ``None`` where it says nothing."""
+    """``lead_time`` in working days ("10d"), and whether the site file sets it or it is the usual one."""
 
     owner: str
     lead_time: str | None
+    lead_time_from: NotRequired[Literal["site", "usual"]]
     ready_on: str | None
     jobs: list[JobDocument]
+
+
+class BeforeDocument(TypedDict):
+    """What the baseline said of a finding; ``settled`` is "attested" or "waived" where a person's word covered it."""
+
+    status: StatusWord
+    observed: str
+    settled: str
+
+
+class StepDocument(TypedDict):
+    """A finding that is not as it was, or still open; ``before`` is ``None`` for what the baseline did not have."""
+
+    finding: str
+    kind: StepWord
+    before: BeforeDocument | None
 
 
 class BaselineDocument(TypedDict):
@@ -216,6 +234,19 @@ class BaselineDocument(TypedDict):
     new: list[str]
     gone: list[str]
     changed: list[str]
+    steps: NotRequired[list[StepDocument]]
+
+
+class PastRunDocument(TypedDict):
+    """An earlier run of the site, as its own report told it: a point of the trend."""
+
+    run_id: str
+    started_at: str
+    revision: str
+    verdict: VerdictWord
+    score: float | None
+    proven: int
+    applicable: int
 
 
 class NoticeDocument(TypedDict):
@@ -242,4 +273,5 @@ class ReportDocument(TypedDict):
     earliest_ready: str | None
     notices: list[NoticeDocument]
     baseline: BaselineDocument | None
+    history: NotRequired[list[PastRunDocument]]
     digest: NotRequired[str]

@@ -29,7 +29,7 @@ from readiness.model import (
 )
 from readiness.plan import AnyCheck, plan
 from readiness.probe import Probe
-from readiness.report import Run, assemble
+from readiness.report import LONGEST_HISTORY, USUAL_LEAD_TIMES, Run, assemble
 from readiness.site import ReportSettings, Site
 from tests.lab.engine import NOON, Say, Speaks, Word, requirement, site
 
@@ -109,12 +109,13 @@ def test_a_miss_fails_and_blocks() -> None:
     assert document["blockers"] == [
         {
             "owner": "virtualisation",
-            "lead_time": None,
-            "ready_on": None,
+            "lead_time": "5d",
+            "lead_time_from": "usual",
+            "ready_on": "2026-11-30",
             "jobs": [{"text": "It did not say yes.", "status": "fail", "findings": ["test.speaks[exas-1]"]}],
         }
     ]
-    assert document["earliest_ready"] is None
+    assert document["earliest_ready"] == "2026-11-30"
 
 
 @pytest.mark.parametrize("obligation", [Obligation.RECOMMENDED, Obligation.OPTIONAL])
@@ -204,7 +205,44 @@ def test_lead_times_give_the_earliest_date() -> None:
     document = report({"exas-1": "no"}, of=site(report=settings))
     assert document["blockers"][0]["ready_on"] == "2026-12-07"
     assert document["blockers"][0]["lead_time"] == "10d"
+    assert document["blockers"][0]["lead_time_from"] == "site"
     assert document["earliest_ready"] == "2026-12-07"
+
+
+def test_every_owner_has_a_usual_lead_time() -> None:
+    """Whoever a job falls to, the report can say when the site may be ready."""
+    assert set(USUAL_LEAD_TIMES) == set(Owner)
+    assert all(days > 0 for days in USUAL_LEAD_TIMES.values())
+
+
+def test_a_rerun_remembers_the_runs_before_it() -> None:
+    """The baseline's history is carried on, with the baseline as its last entry, and no longer than the limit."""
+    first = report({"exas-1": "no"})
+    assert first["history"] == []
+    second = report({}, baseline=first)
+    third = report({}, baseline=second)
+    assert [(run["run_id"], run["verdict"], run["score"]) for run in third["history"]] == [
+        (first["run"]["id"], "not_ready", 50.0),
+        (second["run"]["id"], "ready", 100.0),
+    ]
+    last = third
+    for _ in range(LONGEST_HISTORY + 3):
+        last = report({}, baseline=last)
+    assert len(last["history"]) == LONGEST_HISTORY
+    assert first["run"]["id"] not in {run["run_id"] for run in last["history"]}
+
+
+def test_a_rerun_keeps_what_the_baseline_said() -> None:
+    """Each step has the status and the value of before; what is unchanged and good is no step."""
+    document = report({"exas-1": "no"}, baseline=report({"excs-1": "no", "exas-1": "yes"}))
+    assert document["baseline"] is not None
+    steps = {step["finding"]: step for step in document["baseline"]["steps"]}
+    assert {
+        finding: (step["kind"], step["before"] and step["before"]["status"]) for finding, step in steps.items()
+    } == {
+        "test.speaks[exas-1]": ("regressed", "pass"),
+        "test.speaks[excs-1]": ("fixed", "fail"),
+    }
 
 
 def test_a_blocked_finding_joins_the_job_of_what_blocks_it() -> None:

@@ -12,15 +12,19 @@ from typing import Any, cast
 from readiness_reports import as_json
 from readiness_schemas.report import (
     AttestationDocument,
+    BeforeDocument,
     BlockerDocument,
     ChangeWord,
     EvidenceDocument,
     FindingDocument,
     ObservationDocument,
+    PastRunDocument,
     ReasonDocument,
     ReportDocument,
     RequirementDocument,
     StatusWord,
+    StepDocument,
+    StepWord,
     VerdictWord,
     WaiverDocument,
 )
@@ -461,7 +465,45 @@ def sample() -> ReportDocument:
             "new": ["redis.latency[excp-2]"],
             "gone": ["connectivity.sip-server[excp-1->sip-old.northwind.example:8000]"],
             "changed": ["redis.data-protection[redis.northwind.example:6379]"],
+            "steps": [
+                step("vm.time-sync[exas-1]", "regressed", "pass", "chronyd: last set 12 min ago"),
+                step(
+                    "connectivity.stat-server-backup[exas-1->stat2.northwind.example:2060]", "fixed", "fail", "refused"
+                ),
+                step("bootstrap.python[boot]", "fixed", "warn", "Python 3.6.8"),
+                step("registry.trusted-by-vms[exas-1]", "fixed", "fail", "unable to get local issuer certificate"),
+                step("redis.latency[excp-2]", "new"),
+                step("connectivity.sip-server[excp-1->sip-old.northwind.example:8000]", "gone", "pass", "accepts"),
+                step("redis.data-protection[redis.northwind.example:6379]", "changed", "manual", "", "attested"),
+                step("redis.memory[redis.northwind.example:6379]", "still_open", "fail", "1.5 GB usable"),
+            ],
         },
+        history=[
+            past("20261102T081502Z-11aa22", "2026-11-02T08:15:02Z", "not_proven", None, 20),
+            past("20261109T081502Z-33bb44", "2026-11-09T08:15:02Z", "not_ready", 51.2, 31),
+            past("20261116T081502Z-90bd12", "2026-11-16T08:15:02Z", "not_ready", 69.4, 39),
+        ],
+    )
+
+
+def step(
+    finding_id: str, kind: StepWord, status: StatusWord | None = None, observed: str = "", settled: str = ""
+) -> StepDocument:
+    """What became of one finding; ``status`` is what the baseline said, ``None`` where it did not have it."""
+    before = None if status is None else BeforeDocument(status=status, observed=observed, settled=settled)
+    return StepDocument(finding=finding_id, kind=kind, before=before)
+
+
+def past(run_id: str, at: str, verdict: VerdictWord, score: float | None, proven: int) -> PastRunDocument:
+    """One earlier run of the site."""
+    return PastRunDocument(
+        run_id=run_id,
+        started_at=at,
+        revision="2023-07-27",
+        verdict=verdict,
+        score=score,
+        proven=proven,
+        applicable=50,
     )
 
 
@@ -1495,7 +1537,12 @@ def hostile(count: int = 200) -> ReportDocument:
             "new": ids[6:9],
             "gone": ["vm.os[<b>gone</b>]"],
             "changed": ids[9:12],
+            "steps": [
+                *(step(ids[n], "regressed", "pass", bad) for n, bad in enumerate(PAYLOADS)),
+                *(step(f"vm.os[<b>{n}|`]", "gone", "fail", bad, "waived") for n, bad in enumerate(PAYLOADS)),
+            ],
         },
+        history=[past("old-1", "2026-11-16T08:15:02Z", "ready", 99.9, 3)],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from readiness_reports import as_text
@@ -82,10 +83,14 @@ def test_a_pipe_gets_whole_lines_and_a_terminal_hanging_ones() -> None:
 
 
 def test_a_rerun_says_what_changed() -> None:
-    """The baseline's standing, counts of what changed, and every regression by its id."""
+    """The baseline's standing, counts of what changed, every step with before and after, and the scores till now."""
     text = shown(documents.sample())
     (line,) = [line for line in text.splitlines() if line.startswith("  Since ")]
     assert "1 regressed" in line
     assert "3 fixed" in line
-    assert text.count("    regressed: ") == 1
-    assert "Since" not in shown({**documents.sample(), "baseline": None})
+    assert re.search(r"^    regressed +vm\.time-sync\[exas-1\]  pass -> fail$", text, re.MULTILINE)
+    assert re.search(r"^    gone +connectivity\.sip-server\[\S+\]  pass -> not there$", text, re.MULTILINE)
+    assert "Scores of this site's runs: none (2 Nov), 51.2 (9 Nov), 69.4 (16 Nov), 79.3 now." in text
+    alone = shown({**documents.sample(), "baseline": None, "history": []})
+    assert "Since" not in alone
+    assert "Scores" not in alone

@@ -200,7 +200,7 @@ def test_what_blocks_sign_off_names_jobs_owners_and_dates() -> None:
     text = Page(as_html.render(given)).text
     for group in given["blockers"]:
         assert words.OWNERS[group["owner"]] in text
-        assert words.lead_time(group["lead_time"]) in text
+        assert words.lead_time(group) in text
         for job in group["jobs"]:
             assert job["text"] in text
     assert "Monday, 7 December 2026" in text

@@ -24,11 +24,28 @@ def tokens(text: str) -> list[Token]:
 
 @pytest.mark.parametrize("make", [sample, ready, hostile, wide], ids=lambda make: make.__name__)
 def test_foreign_text_stays_text(make: Callable[[], ReportDocument]) -> None:
-    """No link, image, raw HTML, table, rule within a line or strike-through comes of any document."""
+    """No link, image, raw HTML, rule within a line or strike-through comes of any document."""
     kinds = {token.type for token in tokens(as_markdown.render(make()))}
-    assert not {
-        kind for kind in kinds if kind.startswith(("link", "image", "html", "table", "s_", "fence", "code_block"))
-    }
+    assert not {kind for kind in kinds if kind.startswith(("link", "image", "html", "s_", "fence", "code_block"))}
+
+
+@pytest.mark.parametrize("make", [sample, hostile], ids=lambda make: make.__name__)
+def test_what_changed_is_one_table_of_four_columns(make: Callable[[], ReportDocument]) -> None:
+    """Every step is one row with before and after, whatever bars, breaks and backticks its texts hold."""
+    given = make()
+    found = tokens(as_markdown.render(given))
+    rows = [index for index, token in enumerate(found) if token.type == "tr_open"]
+    assert sum(token.type == "table_open" for token in found) == 1
+    assert sum(token.type in {"th_open", "td_open"} for token in found) == 4 * len(rows)
+    assert given["baseline"] is not None
+    assert len(rows) == 1 + min(as_markdown.MOST, len(given["baseline"]["steps"]))
+
+
+def test_the_trend_is_a_line_of_scores() -> None:
+    """A rerun tells the scores of the runs before it; a first run has none to tell."""
+    said = "- **Scores of this site's runs:** none (2 Nov), 51.2 (9 Nov), 69.4 (16 Nov), 79.3 now"
+    assert said in as_markdown.render(sample()).splitlines()
+    assert "Scores of" not in as_markdown.render(ready())
 
 
 def test_payloads_are_readable_as_they_are() -> None:
@@ -59,6 +76,7 @@ def test_structure_comes_from_us_alone() -> None:
     assert headings[0].startswith("# Not ready: ")
     assert [re.sub(r" \(\d+\)", "", line) for line in headings[1:]] == [
         "## What blocks sign-off",
+        "## Since the last run",
         "## Failed",
         "## Not determined",
         "## Accepted risks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from readiness_reports import words
@@ -206,6 +207,10 @@ def group(owner: str, ready_on: str | None, jobs: int) -> BlockerDocument:
     }
 
 
+def lead_time(text: str | None, origin: Literal["site", "usual"] = "site") -> BlockerDocument:
+    return {"owner": "network", "lead_time": text, "lead_time_from": origin, "ready_on": None, "jobs": []}
+
+
 def test_the_latest_date_stands_first() -> None:
     """Owners come by date, the latest first and those without one before all."""
     blockers = [group("dba", "2026-11-30", 1), group("network", "2026-12-07", 1), group("engage", None, 1)]
@@ -304,8 +309,9 @@ def test_what_acts_unseen_is_shown(text: str, shown: str) -> None:
         (words.seconds(125), "2 min 5 s"),
         (words.number(10.0), "10"),
         (words.number(2.625), "2.62"),
-        (words.lead_time("1d"), "1 working day"),
-        (words.lead_time(None), "no lead time in the site file"),
+        (words.lead_time(lead_time("1d", "site")), "1 working day"),
+        (words.lead_time(lead_time("10d", "usual")), "usually 10 working days"),
+        (words.lead_time(lead_time(None)), "no lead time in the site file"),
         (words.joined(["a", "b", "c"]), "a, b and c"),
         (words.days_between("2026-11-23T09:00:00Z", "2026-12-04"), 11),
     ],
