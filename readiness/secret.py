@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote, quote_plus
+
+_LONG = 4
+"""Characters of a secret from which on it is replaced inside words too."""
+
+_TELLING = 8
+"""Characters of a secret's beginning that are replaced at the end of a text or of a quoted string."""
+
+_CUT = ("…", "\\u2026", "...")
+"""What shows that a text was cut off."""
+
+_CLOSED = ('"', '\\"')
+"""What a quoted string ends with."""
+
+_JSON_IN_JSON = 2
 
 
 class Secret:
@@ -106,10 +122,10 @@ def _why(error: Exception) -> str:
 
 
 class Redactor:
-    """Replaces known secrets in text: raw, base64 (alone or as ``user:secret``), URL-quoted and JSON forms.
+    """Replaces known secrets in text: raw, base64 (alone or as ``user:secret``), URL-quoted, JSON and HTML forms.
 
     A secret of fewer than four characters is replaced only where it stands as a whole word, since
-    it would otherwise tear ordinary text apart.
+    it would otherwise tear ordinary text apart. The beginning of one is replaced where it was cut off.
     """
 
     MASK = "***"
@@ -118,12 +134,18 @@ class Redactor:
         self._long: set[str] = set()
         self._short: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._beginnings: re.Pattern[str] | None = None
 
     def learn(self, secret: Secret, *, users: Iterable[str] = ()) -> None:
         """Remember a secret; ``users`` are the names it is joined with in Basic credentials."""
         value = secret.reveal()
-        forms = {value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1]}
-        forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+        marked = html.escape(value)
+        forms = {value, repr(value)[1:-1], marked, html.escape(value, quote=False)}
+        forms.add(marked.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
+        for quoted in (quote(value, safe=""), quote(value), quote_plus(value), quote_plus(value, safe="/")):
+            forms |= {quoted, re.sub("%..", lambda octet: octet[0].lower(), quoted)}
+        for _ in range(_JSON_IN_JSON):
+            forms |= {json.dumps(form, ensure_ascii=ascii_)[1:-1] for form in forms for ascii_ in (True, False)}
         for text in (value, *(f"{user}:{value}" for user in users)):
             raw = text.encode()
             forms |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
@@ -131,15 +153,33 @@ class Redactor:
         for line in value.splitlines():
             if len(line) >= 16:
                 forms.add(line)
-        self._long |= {form for form in forms if len(form) >= 4}
-        self._short |= {form for form in forms if 0 < len(form) < 4}
-        self._pattern = None
+        self._long |= {form for form in forms if len(form) >= _LONG}
+        self._short |= {form for form in forms if 0 < len(form) < _LONG}
+        self._pattern = self._beginnings = None
 
     def __call__(self, text: str) -> str:
         if not (self._long or self._short):
             return text
-        if self._pattern is None:
+        if self._pattern is None or self._beginnings is None:
             whole = [re.escape(form) for form in sorted(self._long, key=len, reverse=True)]
             words = [rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(self._short, key=len, reverse=True)]
             self._pattern = re.compile("|".join(whole + words))
-        return self._pattern.sub(self.MASK, text)
+            self._beginnings = re.compile("|".join(sorted({re.escape(form[:_LONG]) for form in self._long})) or "(?!)")
+        return self._without_beginnings(self._pattern.sub(self.MASK, text), self._beginnings)
+
+    def _without_beginnings(self, text: str, beginnings: re.Pattern[str]) -> str:
+        kept, at = [], 0
+        while (found := beginnings.search(text, at)) is not None:
+            start = found.start()
+            end = max(_agree(text, start, form) for form in self._long)
+            ends = end == len(text) or text.startswith(_CLOSED, end)
+            cut_off = text.startswith(_CUT, end) or (ends and end - start >= _TELLING)
+            kept += [text[at:start], self.MASK] if cut_off else [text[at:end]]
+            at = end
+        return "".join([*kept, text[at:]])
+
+
+def _agree(text: str, start: int, form: str) -> int:
+    """How far a text goes on as this form of a secret does."""
+    pairs = zip(text[start : start + len(form)], form, strict=False)
+    return start + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
+import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -71,13 +74,41 @@ def test_an_empty_secret_is_no_secret(tmp_path: Path) -> None:
         base64.b64encode(CANARY.encode()).decode(),
         base64.b64encode(f"exec:{CANARY}".encode()).decode(),
         base64.urlsafe_b64encode(CANARY.encode()).decode(),
+        quote(CANARY),
+        re.sub("%..", lambda octet: octet[0].lower(), quote(CANARY, safe="")),
+        html.escape(CANARY),
+        html.escape(CANARY, quote=False),
+        json.dumps(CANARY)[1:-1],
+        repr(CANARY)[1:-1],
+        html.escape(CANARY).replace("&#x27;", "&#39;"),
+        json.dumps(html.escape(CANARY))[1:-1],
+        json.dumps(json.dumps(CANARY))[3:-3],
     ],
 )
 def test_every_form_of_a_secret_is_masked(form: str) -> None:
-    """Raw, URL-quoted, base64 alone and as Basic credentials."""
+    """Raw, base64 alone and as Basic credentials, and as URLs, JSON and HTML quote it."""
     redact = Redactor()
     redact.learn(Secret(CANARY), users=["exec"])
     assert redact(f"before {form} after") == "before *** after"
+
+
+@pytest.mark.parametrize("after", ["…", "...", "\\u2026", "", '"}', '\\"}'])
+def test_the_beginning_of_a_secret_is_masked_where_it_was_cut_off(after: str) -> None:
+    """A peer that repeats a password at the very end of what is kept of its words betrays no part of it."""
+    redact = Redactor()
+    redact.learn(Secret(CANARY), users=["exec"])
+    for form in (CANARY, base64.b64encode(f"exec:{CANARY}".encode()).decode()):
+        for length in range(8, len(form.rstrip("="))):
+            assert redact(f"said {form[:length]}{after}") == f"said ***{after}"
+    assert redact("said " + CANARY[:4] + "…") == "said ***…"
+
+
+def test_a_word_that_a_secret_begins_with_is_left_alone() -> None:
+    """A password that begins as some product's name does not hide the product."""
+    redact = Redactor()
+    redact.learn(Secret("postgresql-2024"))
+    assert redact("it is postgresql 15, postgresq, postg") == "it is postgresql 15, postgresq, postg"
+    assert redact('{"kind": "post"}') == '{"kind": "post"}'
 
 
 def test_a_short_secret_does_not_tear_words_apart() -> None:
