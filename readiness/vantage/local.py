@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Iterable
 from typing import cast
 
 from readiness.model import Cause, ProbeError
@@ -28,7 +29,7 @@ class LocalVantage(Host):
 
     async def _control(self) -> Link:
         if self._link is None:
-            self._link = LocalLink()
+            self._link = LocalLink(withheld=[ref.env for ref in self._secrets if ref.env is not None])
         return self._link
 
     async def _probing(self) -> Link:
@@ -41,12 +42,16 @@ class LocalVantage(Host):
 
 
 class LocalLink(Link):
-    """Runs commands as processes of this machine, each in a session of its own, so that it can be ended whole."""
+    """Runs commands as processes of this machine, each in a session of its own, so that it can be ended whole.
+
+    ``withheld`` are variables of our own environment that no command gets to see: those that hold secrets.
+    """
 
     how = "direct"
 
-    def __init__(self) -> None:
+    def __init__(self, *, withheld: Iterable[str] = ()) -> None:
         self.slots = Slots(_SLOTS)
+        self._withheld = frozenset(withheld)
         self._running: set[_Process] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -56,8 +61,9 @@ class LocalLink(Link):
         process = _Process(exchange, self)
         self._running.add(process)
         self._idle.clear()
+        environment = {name: value for name, value in os.environ.items() if name not in self._withheld}
         try:
-            await loop.subprocess_shell(lambda: process, command, start_new_session=True)
+            await loop.subprocess_shell(lambda: process, command, start_new_session=True, env=environment)
         except OSError as problem:
             self.gone(process)
             raise ProbeError(
