@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 from readiness.cli.app import app
 
@@ -23,9 +24,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last resort, so that the exit code tells it from a verdict)
         if os.environ.get("READINESS_TRACEBACK"):
-            raise
+            traceback.print_exc()
+            sys.exit(4)
         sys.stderr.write(
             f"readiness itself failed: {type(error).__name__}: {str(error)[:500]}\n"
             "This is a defect of readiness and says nothing about the site. To see where it happened, "
