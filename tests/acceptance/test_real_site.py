@@ -297,18 +297,30 @@ async def test_a_deadline_keeps_what_was_found(hosts: Hosts, tmp_path: Path) -> 
     assert (cut["status"], reason(cut)) == ("unknown", "timeout")
 
 
-async def test_two_connections_to_a_host_at_the_most(hosts: Hosts, tmp_path: Path) -> None:
-    """sshd's own log counts the logins of one whole audit."""
-    before = hosts.excs.said("Accepted publickey")
-    with ExitStack() as peers:
-        sip, _ = peers.enter_context(serving(silent))
-        database, _ = peers.enter_context(serving(silent))
-        await audited(
-            hosts.yaml() + f"sip_servers: [{{host: 127.0.0.1, port: {sip}}}]\n"
-            f"config_db: {{engine: postgresql, host: 127.0.0.1, port: {database}}}\n",
-            tmp_path,
-        )
-    assert 1 <= hosts.excs.said("Accepted publickey") - before <= 2
+async def test_what_an_audit_takes_of_a_host(hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By each sshd's own log: two connections at the most, never more than four sessions on one, few in all.
+
+    That holds for the host that forwards nothing too, where every path is a session.
+    """
+    monkeypatch.setenv("REDIS_PASSWORD", SECRET)
+    machines = (hosts.excs, hosts.exas, hosts.excp_1, hosts.excp_2)
+    before = {host.name: host.log.stat().st_size for host in machines}
+    async with redis_server(redis_62(), tmp_path, f"requirepass {SECRET}") as redis:
+        with ExitStack() as peers:
+            sip, stat, backup = (peers.enter_context(serving(silent))[0] for _ in range(3))
+            _, found = await audited(
+                hosts.yaml() + f"sip_servers: [{{host: 127.0.0.1, port: {sip}}}]\n"
+                f"stat_servers: {{primary: {{host: 127.0.0.1, port: {stat}}}, "
+                f"backup: {{host: 127.0.0.1, port: {backup}}}}}\n"
+                f"redis: {{host: 127.0.0.1, port: {redis}, password: {{env: REDIS_PASSWORD}}}}\n",
+                tmp_path,
+            )
+    for host in machines:
+        assert found[f"connectivity.redis[{host.name}->127.0.0.1:{redis}]"]["status"] == "pass"
+        connections = host.served(since=before[host.name])
+        assert 1 <= len(connections) <= 2
+        assert all(connection.at_once <= 4 for connection in connections)
+        assert 2 <= sum(connection.sessions for connection in connections) <= 16
 
 
 def test_first_contact_is_one_confirmation(hosts: Hosts, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,14 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path
         stdout=subprocess.DEVNULL,
     )
     return path
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one connection to an sshd had of it: sessions in all, and at a time."""
+
+    sessions: int
+    at_once: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +92,17 @@ class Sshd:
     def said(self, words: str) -> int:
         """How often its log says something."""
         return self.log.read_text(errors="replace").count(words)
+
+    def served(self, *, since: int = 0) -> tuple[Served, ...]:
+        """The connections that its log tells of after so many bytes, in their order."""
+        log = self.log.read_bytes()[since:].decode(errors="replace")
+        running = {port: [0] for port in re.findall(r"^Connection from \S+ port (\d+)", log, re.MULTILINE)}
+        for word, port in re.findall(r"^(Starting|Close) session: .* port (\d+) id \d+", log, re.MULTILINE):
+            running[port].append(running[port][-1] + (1 if word == "Starting" else -1))
+        return tuple(
+            Served(sum(after > before for before, after in pairwise(counts)), max(counts))
+            for counts in running.values()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
