@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from readiness_reports import as_json
@@ -51,7 +52,7 @@ class Ended:
     folder: Path
     planned: Plan
 
-    @property
+    @cached_property
     def document(self) -> ReportDocument:
         """Its report, proven to be valid and to hold each planned finding once."""
         document = as_json.read(self.folder / "report.json")

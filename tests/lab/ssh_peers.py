@@ -17,6 +17,7 @@ import asyncssh
 from asyncssh.forward import SSHForwarder
 
 LOOPBACK = "127.0.0.1"
+_PARTING = 3.0
 
 _SUDO = """\
 #!/bin/sh
@@ -195,9 +196,19 @@ async def run(peer: SshPeer, process: asyncssh.SSHServerProcess[bytes]) -> int:
         return await child.wait()
     finally:
         feeding.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await asyncio.gather(feeding, child.wait(), return_exceptions=True)
+        await asyncio.gather(feeding, return_exceptions=True)  # closes its input, at which a script ends itself
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PARTING):
+                await child.wait()
+        _end_session(child.pid)
+
+
+def _end_session(leader: int) -> None:
+    """End what is left of a session, whatever group it put itself into."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((process / "stat").read_text().rpartition(") ")[2].split()[3]) == leader:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 async def _feed(client: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter, heard: bytearray) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import html
 import json
+import re
 import ssl
 import struct
 import zlib
@@ -12,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -179,3 +183,48 @@ def poisoned_papers(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(papers)
     return context
+
+
+async def echo_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An HTTP server that says all that it is told again: as it came, decoded, and quoted in every way."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    told = head + (await reader.readexactly(int(length[1])) if length else b"")
+    for encoded in re.findall(rb"(?i)basic ([A-Za-z0-9+/=]+)", head):
+        told += b"\n" + base64.b64decode(encoded)
+    text = told.decode("utf-8", "replace")
+    forms = [text, html.escape(text), quote(text), quote_plus(text), quote(text).lower(), repr(text), json.dumps(text)]
+    shown = " ".join(text.splitlines()[-1:])
+    body = json.dumps(
+        {
+            "errors": [{"code": form, "message": form} for form in forms],
+            "error": {"type": shown, "reason": html.escape(shown)},
+            **dict.fromkeys(("message", "version", "Version", "database", "description", "error_code"), shown),
+        }
+    )
+    status, safe = "401 No" if len(head) % 2 else "200 OK", quote(shown)
+    headers = f"X-Heard: {safe}\r\nWWW-Authenticate: Basic realm={safe}\r\nLocation: /{safe}\r\n"
+    writer.write(f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    await writer.drain()
+    await reader.read()
+
+
+async def echo_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A Redis that knows no command and says in its error what it was told, as old ones do."""
+    while data := await reader.read(65536):
+        words = re.findall(rb"\$\d+\r\n(.*?)\r\n(?=\$|$)", data, re.DOTALL)
+        said = b", ".join(b"`" + word.replace(b"\r\n", b"  ") + b"`" for word in words)
+        writer.write(b"-ERR " + b"x" * 360 + b" unknown command, with args beginning with: " + said + b"\r\n")
+        await writer.drain()
+
+
+def tunnel_to(inner: Temper, tls: ssl.SSLContext) -> Temper:
+    """An HTTP proxy behind which whoever is asked for is this one, over TLS."""
+
+    async def temper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        await writer.start_tls(tls)
+        await inner(reader, writer)
+
+    return temper
