@@ -17,7 +17,7 @@ from readiness.plan import Plan
 from readiness.report import Run, assemble
 from readiness.secret import Redactor, Secret, SecretError, SecretRef, resolve
 from readiness.site import Site
-from readiness.vantage import open_vantages
+from readiness.vantage import Turns, open_vantages
 
 
 async def audit(
@@ -27,18 +27,24 @@ async def audit(
     stop: asyncio.Event | None = None,
     baseline: ReportDocument | None = None,
     on_event: Callable[[Event], None] = unwatched,
+    turns: Turns | None = None,
 ) -> ReportDocument:
     """Carry out a plan and give back its report document, without its digest.
 
     ``deadline``: seconds for the whole audit. ``stop``: set it to end early; what was found is reported, the rest
-    is ``unknown``, ``cancelled``.
+    is ``unknown``, ``cancelled``. ``turns`` at SSH servers are shared by audits that go on at the same time.
     """
     started_at = datetime.now(UTC)
     site = plan.site
     redact = Redactor()
     known, trouble = await _secrets(site, redact)
     vantages = await open_vantages(
-        site.access, limits=site.limits, secrets=known, redact=redact, exec_allowed=site.probing.exec
+        site.access,
+        limits=site.limits,
+        secrets=known,
+        redact=redact,
+        exec_allowed=site.probing.exec,
+        turns=turns,
     )
     try:
         gathered = await gather(plan, vantages, deadline=deadline, stop=stop, on_event=on_event)
@@ -46,7 +52,7 @@ async def audit(
         with suppress(TimeoutError):
             async with asyncio.timeout(site.limits.connect):
                 await vantages.close()
-    run = Run(started_at=started_at, finished_at=datetime.now(UTC), auditor=_auditor(), gathered=gathered)
+    run = Run(started_at=started_at, finished_at=datetime.now(UTC), auditor=auditor(), gathered=gathered)
     return assemble(plan, run, notices=trouble, baseline=baseline)
 
 
@@ -67,7 +73,8 @@ async def _secrets(site: Site, redact: Redactor) -> tuple[Mapping[SecretRef, Sec
     return known, tuple(sorted(trouble, key=lambda notice: notice.text))
 
 
-def _auditor() -> str:
+def auditor() -> str:
+    """Who audits, and on which machine: `user@host`."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

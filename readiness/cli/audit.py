@@ -42,7 +42,7 @@ class Call:
 
 
 def run(files: Sequence[Path], call: Call) -> int:
-    """Audit each site file in turn; the worst exit code of all."""
+    """Audit one site, or several at the same time; several give the worst exit code of all."""
     formats = [word.strip() for word in call.formats.split(",") if word.strip()]
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
@@ -51,24 +51,48 @@ def run(files: Sequence[Path], call: Call) -> int:
     if call.out == "-" and (len(files) > 1 or formats != ["json"]):
         complain("--out - prints one report: give one site file and --format json")
         return 2
-    sites = [load(file) for file in files]
-    if any(site is None for site in sites):
+    if len(files) > 1 and call.baseline not in {"auto", "none"}:
+        complain("--baseline FILE is one site's report: give one site file, or compare each with its own (auto)")
         return 2
-    codes = {one(site, call, formats, several=len(files) > 1) for site in sites if site is not None}
-    return next(code for code in WORST_FIRST if code in codes)
+    sites = [load(file) for file in files]
+    plans = [planned(site, call) for site in sites if site is not None]
+    if len(files) == 1 and plans and plans[0] is not None:
+        return one(plans[0], call, formats)
+    whole = [plan for plan in plans if plan is not None]
+    if len(whole) < len(files) or not _distinct(whole):
+        return 2
+    from readiness.cli.portfolio import several
+
+    return several(whole, call, formats)
 
 
-def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int:
-    """Audit one site, write its report and say what was found."""
+def planned(site: Site, call: Call) -> Plan | None:
+    """The plan of a site's audit, or nothing where the options fit no check, which is said."""
     try:
-        planned = make_plan(site, pack(), only=call.only, skip=call.skip)
+        return make_plan(site, pack(), only=call.only, skip=call.skip)
     except ValueError as error:
         complain(f"{site.path}: {error}")
-        return 2
+        return None
+
+
+def _distinct(plans: Sequence[Plan]) -> bool:
+    """Whether no two site files would share a folder and a history; what does is named."""
+    files: dict[str, list[str]] = {}
+    for plan in plans:
+        files.setdefault(plan.site.slug, []).append(str(plan.site.path))
+    shared = {slug: those for slug, those in files.items() if len(those) > 1}
+    for slug, those in shared.items():
+        complain(f"{', '.join(those)}: their reports would all go to {slug}; give every site a name of its own")
+    return not shared
+
+
+def one(planned: Plan, call: Call, formats: Sequence[str]) -> int:
+    """Audit one site, write its report and say what was found."""
+    site = planned.site
     bare = call.out == "-"
-    folder = None if bare else _folder(site, call.out, several=several)
+    folder = None if bare else Path(call.out) if call.out is not None else own_folder(site, datetime.now(UTC))
     try:
-        baseline = _baseline(call.baseline, site, folder)
+        baseline = baseline_of(call.baseline, site, folder)
     except as_json.ReportUnreadable as error:
         complain(f"--baseline: {error}")
         return 2
@@ -83,8 +107,11 @@ def one(site: Site, call: Call, formats: Sequence[str], *, several: bool) -> int
         console().print()
         for path in written:
             console().print(f"Report: {path}", soft_wrap=True)
-    if interrupted:
-        return 130
+    return 130 if interrupted else code_of(document, call)
+
+
+def code_of(document: ReportDocument, call: Call) -> int:
+    """The exit code that a report's verdict stands for."""
     code = EXITS[document["verdict"]]
     return 1 if call.strict and document["verdict"] == "ready_with_exceptions" else code
 
@@ -125,7 +152,7 @@ async def watched(
             # From here on the machines have more to do than we.
             preparing.append(asyncio.get_running_loop().run_in_executor(None, prepare, formats))
 
-    with _interrupting(stop), nullcontext() if quiet else _view(planned) as view:
+    with interrupting(stop), nullcontext() if quiet else _view(planned) as view:
         document = await audit(planned, deadline=timeout, stop=stop, baseline=baseline, on_event=on_event)
     await asyncio.gather(*preparing, return_exceptions=True)  # what went wrong there goes wrong again in drawing
     as_json.seal_digest(document)
@@ -138,7 +165,7 @@ def _view(planned: Plan) -> View:
 
 
 @contextmanager
-def _interrupting(stop: asyncio.Event) -> Iterator[None]:
+def interrupting(stop: asyncio.Event) -> Iterator[None]:
     """Let the first Ctrl-C end the audit early, and the second one the process."""
     loop = asyncio.get_running_loop()
 
@@ -158,25 +185,38 @@ def _interrupting(stop: asyncio.Event) -> Iterator[None]:
         let_go()
 
 
-def _folder(site: Site, out: str | None, *, several: bool) -> Path:
-    if out is not None:
-        return Path(out) / site.slug if several else Path(out)
-    return REPORTS / site.slug / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+def own_folder(site: Site, at: datetime, *, under: Path = REPORTS) -> Path:
+    """Where a site's report of that time goes, if nobody says where."""
+    return under / site.slug / stamp(at)
 
 
-def _baseline(wanted: str, site: Site, folder: Path | None) -> ReportDocument | None:
+def stamp(at: datetime) -> str:
+    """A moment as the name of a folder."""
+    return f"{at:%Y%m%dT%H%M%SZ}"
+
+
+def baseline_of(wanted: str, site: Site, folder: Path | None, *, alone: bool = True) -> ReportDocument | None:
+    """The report to compare with; ``folder`` is where the new one will be.
+
+    ``alone``: the folders beside it may hold earlier reports of this site, not those of other sites.
+
+    Raises:
+        ReportUnreadable: the one that was asked for cannot be used.
+    """
     if wanted == "none" or (wanted == "auto" and folder is None):
         return None
     if wanted != "auto":
         return as_json.read(Path(wanted))
     assert folder is not None
-    earlier = []
-    for path in {*folder.glob("report.json"), *folder.parent.glob("*/report.json")}:
+    beside = folder.parent.glob("*/report.json") if alone else ()
+    earlier = [
+        (told.started_at, path)
+        for path in {folder / FORMATS["json"], *beside}
+        if (told := as_json.glance(path)) is not None and told.slug == site.slug and told.whole
+    ]
+    for _, path in sorted(earlier, reverse=True):
         try:
-            document = as_json.read(path)
+            return as_json.read(path)
         except as_json.ReportUnreadable:
             continue
-        run = document["run"]
-        if document["site"]["slug"] == site.slug and run["complete"] and run["scope"] == "full":
-            earlier.append(document)
-    return max(earlier, key=lambda document: document["run"]["started_at"], default=None)
+    return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 from readiness_reports import as_json
+from readiness_schemas.portfolio import PortfolioDocument
 from readiness_schemas.report import ReportDocument
 
 from readiness.cli.console import complain
@@ -32,6 +33,16 @@ def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> lis
         as_json.write(path, text if name == "json" else drawn(document, name))
         paths.append(path)
     return paths
+
+
+def write_index(index: PortfolioDocument, folder: Path) -> list[Path]:
+    """Write the index of a portfolio into ``folder``, as JSON and as HTML."""
+    from readiness_reports import as_portfolio_html
+
+    texts = {"index.json": as_json.text_of(index), "index.html": as_portfolio_html.render(index)}
+    for name, text in texts.items():
+        as_json.write(folder / name, text)
+    return [folder / name for name in texts]
 
 
 def drawn(document: ReportDocument, name: str) -> str:

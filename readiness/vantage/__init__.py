@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from readiness.vantage.local import LocalVantage
     from readiness.vantage.opening import open_vantages
     from readiness.vantage.ssh import SshVantage
+    from readiness.vantage.turns import Turns
 
 __all__ = [
     "AUDITOR",
@@ -42,6 +43,7 @@ __all__ = [
     "Resolution",
     "SshVantage",
     "Stream",
+    "Turns",
     "Vantage",
     "Vantages",
     "open_vantages",
@@ -50,6 +52,7 @@ __all__ = [
 _HOMES = {
     "LocalVantage": "local",
     "SshVantage": "ssh",
+    "Turns": "turns",
     "open_vantages": "opening",
 }
 

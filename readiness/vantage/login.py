@@ -20,12 +20,10 @@ from readiness.vantage.known_hosts import Known, KnownHosts, fingerprint
 from readiness.vantage.link import readable
 from readiness.vantage.route import Route, plan_route
 from readiness.vantage.together import seen
+from readiness.vantage.turns import Turns
 from readiness.vantage.words import VERDICTS, verdict
 
 T = TypeVar("T")
-
-_HANDSHAKES = 3
-"""Logins that one SSH server has in hand at a time: by default it drops some when ten or more wait."""
 
 _KEEPALIVE = 5.0
 _KEEPALIVES = 3
@@ -126,13 +124,23 @@ class Account:
 
 
 class Door:
-    """All SSH logins of one run: routes, credentials, confirmed host keys, shared jumps, and a turn at every server."""
+    """All SSH logins of one run: routes, credentials, confirmed host keys, shared jumps.
 
-    def __init__(self, *, limits: Limits, secrets: Mapping[SecretRef, Secret], redact: Redactor) -> None:
+    ``turns`` are shared with the other runs of this process, where there are any.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        secrets: Mapping[SecretRef, Secret],
+        redact: Redactor,
+        turns: Turns | None = None,
+    ) -> None:
         self.limits = limits
         self._redact = redact
         self._credentials = Credentials(secrets)
-        self._turns: dict[tuple[str, ...], asyncio.Semaphore] = {}
+        self._turns = turns or Turns()
         self._files: dict[tuple[str, ...], asyncio.Future[KnownHosts]] = {}
         self._jumps: dict[tuple[str, ...], asyncio.Future[asyncssh.SSHClientConnection]] = {}
 
@@ -199,10 +207,6 @@ class Door:
 
         return await self._in_turn(route, _NOTHING, tunnel, look)
 
-    def turn(self, route: Route) -> asyncio.Semaphore:
-        """A turn at a server: entered around each handshake with it."""
-        return self._turns.setdefault(route.server, asyncio.Semaphore(_HANDSHAKES))
-
     async def jump(self, route: Route, account: Account) -> asyncssh.SSHClientConnection | None:
         """The connection that a route goes through, shared by all that go through it.
 
@@ -254,7 +258,7 @@ class Door:
         work: Callable[[Client], Awaitable[T]],
     ) -> T:
         """Do a handshake when the server has room for it; what goes wrong is told in plain words."""
-        async with self.turn(route):
+        async with self._turns.at(route.server):
             return await self._told(route, credential, tunnel, work)
 
     async def _told(

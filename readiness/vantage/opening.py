@@ -11,6 +11,7 @@ from readiness.vantage.host import Consent
 from readiness.vantage.local import LocalVantage
 from readiness.vantage.login import Door
 from readiness.vantage.ssh import SshVantage
+from readiness.vantage.turns import Turns
 
 
 class OpenVantages(Vantages):
@@ -40,15 +41,17 @@ async def open_vantages(
     secrets: Mapping[SecretRef, Secret],
     redact: Redactor,
     exec_allowed: bool = True,
+    turns: Turns | None = None,
 ) -> Vantages:
     """Make a vantage of every host, and one of the auditor's own machine; each connects once it is asked.
 
     Args:
         secrets: what was resolved before; a host whose secret is missing fails when it connects.
         exec_allowed: the site file's ``probing.exec``; where it is ``False`` no command runs on any host of the site.
+        turns: shared by the runs that go on at the same time, so that no SSH server meets more logins than it takes.
     """
     quieten()
-    door = Door(limits=limits, secrets=secrets, redact=redact)
+    door = Door(limits=limits, secrets=secrets, redact=redact, turns=turns)
     vantages: list[Vantage] = [LocalVantage(AUDITOR, limits=limits, secrets=secrets, redact=redact, consent=Consent())]
     for access in accesses:
         consent = Consent(exec=exec_allowed, sudo=access.sudo)

@@ -9,6 +9,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import rfc8785
 from readiness_schemas import load
 from readiness_schemas.conformity import Test, conformity
+from readiness_schemas.portfolio import PortfolioDocument
 from readiness_schemas.report import ReportDocument
 
 from readiness_reports.words import UNSEEN
@@ -86,6 +88,11 @@ def validate(document: ReportDocument) -> None:
 
 def dumps(document: ReportDocument) -> str:
     """The document as indented JSON; a terminal that shows it meets no control character."""
+    return text_of(document)
+
+
+def text_of(document: ReportDocument | PortfolioDocument) -> str:
+    """A report, or the index of several, as indented JSON; a terminal that shows it meets no control character."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     return UNSEEN.sub(_escaped, text) + "\n"
 
@@ -134,6 +141,31 @@ def read(path: Path) -> ReportDocument:
         return loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise ReportUnreadable(f"{path} is not UTF-8") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What a report's file says of itself, taken on trust; ``whole``: a full run that came to its end."""
+
+    slug: str
+    started_at: str
+    whole: bool
+
+
+def glance(path: Path) -> Glance | None:
+    """Look what a file claims to be, which takes a fraction of reading it; ``None`` where it is no report."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return None
+        document = json.loads(path.read_bytes())
+        run = document["run"]
+        return Glance(
+            slug=str(document["site"]["slug"]),
+            started_at=str(run["started_at"]),
+            whole=run["complete"] is True and run["scope"] == "full",
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def write(path: Path, text: str) -> None:
