@@ -162,7 +162,8 @@ class Requirement:
     """One thing the page asks for, in our words, with all that the catalogue says about it.
 
     ``outcomes`` explains each status its findings can take; ``proof`` says how it is proven and ``remedy``
-    what to do in general, with ``<placeholders>`` where a finding names the host and the value.
+    what to do in general, with ``<placeholders>`` where a finding names the host and the value. ``revisions`` are
+    those of the page that ask for it, none meaning all.
     """
 
     id: str
@@ -175,6 +176,7 @@ class Requirement:
     valid_for: timedelta
     obligation: Obligation = Obligation.MANDATORY
     origin: Origin = Origin.PAGE
+    revisions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,14 +58,22 @@ class Plan:
         return {name: tuple(probes) for name, probes in sorted(found.items())}
 
 
+def asked_by(requirement: Requirement, revision: str) -> bool:
+    """Whether a revision of the page has this requirement."""
+    return not requirement.revisions or revision in requirement.revisions
+
+
 def plan(site: Site, pack: Iterable[type[AnyCheck]], *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Plan:
     """Expand a pack of checks over a site; ``only`` and ``skip`` are check ids or globs.
+
+    A requirement that the site's revision of the page does not have is no part of the plan.
 
     Raises:
         ValueError: two instances have one id, a check has no target, or a pattern matches no check.
     """
     checks = [kind() for kind in pack]
     _demand_matches([check.requirement.id for check in checks], [*only, *skip])
+    checks = [check for check in checks if asked_by(check.requirement, site.page.revision)]
     chosen = _chooser(only, skip)
     instances: list[Instance] = []
     partial = False

@@ -11,7 +11,7 @@ import pytest
 from readiness_checks import PACK
 
 import readiness.packs
-from readiness.model import Obligation, Origin, Requirement, Status
+from readiness.model import Obligation, Origin, Outcome, Requirement, Status
 from readiness.packs import PackError, load_packs
 from readiness.plan import plan
 from readiness.site.load import load_site
@@ -36,7 +36,11 @@ BEYOND_THE_PAGE = """
 redis.security redis.eviction redis.latency vm.clock-offset vm.ports-free network.docker-overlap
 genesys-cloud.tls-interception engage.inventory engage.read-only-account
 """
-IDS, BEYOND = CATALOGUE.split(), BEYOND_THE_PAGE.split()
+RECORDING = """
+recording.webdav recording.load-balancer
+connectivity.mcp-webdav connectivity.mcp-load-balancer connectivity.load-balancer-excp connectivity.exrp
+"""
+IDS, BEYOND, ADDED = CATALOGUE.split(), BEYOND_THE_PAGE.split(), RECORDING.split()
 IMPLIED = ["vm.compose", "connectivity.registry"]
 RECOMMENDED = ["vm.cpu", "vm.memory", "vm.disk"]
 
@@ -45,13 +49,28 @@ REQUIREMENTS = [check.requirement for check in PACK]
 
 def test_every_requirement_of_the_page_is_there_once() -> None:
     """The catalogue holds these ids and no other."""
-    assert Counter(requirement.id for requirement in REQUIREMENTS) == Counter(IDS)
+    assert Counter(requirement.id for requirement in REQUIREMENTS) == Counter([*IDS, *ADDED])
+    assert {each.id for each in REQUIREMENTS if each.revisions} == set(ADDED)
 
 
 def test_the_order_is_that_of_the_page() -> None:
     """Sections follow one another as on the page."""
     order = list(dict.fromkeys(requirement.id.partition(".")[0] for requirement in REQUIREMENTS))
-    assert order == list(dict.fromkeys(id.partition(".")[0] for id in IDS))
+    assert order == [*dict.fromkeys(id.partition(".")[0] for id in IDS), "recording"]
+
+
+@pytest.mark.parametrize(("revision", "ids"), [("2023-07-10", IDS), ("2023-07-27", IDS), ("recording", [*IDS, *ADDED])])
+def test_a_revision_has_its_own_requirements(tmp_path: Path, revision: str, ids: list[str]) -> None:
+    """What only the revision with recording asks for is planned there, by hand, and nowhere else."""
+    file = tmp_path / "site.yaml"
+    file.write_text(f'site: {{name: x}}\npage: {{revision: "{revision}"}}\n')
+    planned = plan(load_site(file), load_packs())
+    assert [requirement.id for requirement in planned.requirements] == ids
+    for instance in planned.instances:
+        if instance.check.requirement.id in ADDED:
+            assert (instance.needs, instance.target.name) == ((), "site")
+            judged = instance.check.judge(instance.target)
+            assert (judged.outcome, bool(judged.remedy), bool(judged.job)) == (Outcome.MANUAL, True, True)
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.id)

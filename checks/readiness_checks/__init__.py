@@ -30,6 +30,14 @@ from readiness_checks.genesys_cloud import NotIntercepted, OAuthClientWorks, Org
 from readiness_checks.network import DockerOverlap, Interconnect, NameResolution, OneSegment
 from readiness_checks.optional import ContainerMonitoringRuns, GrafanaRuns, LoggingRuns, PrometheusRuns
 from readiness_checks.planning import LimitationsReviewed
+from readiness_checks.recording import (
+    ExrpRows,
+    LoadBalancerReachesExcp,
+    LoadBalancerStands,
+    McpReachesLoadBalancer,
+    McpReachesWebDav,
+    WebDavHasRoom,
+)
 from readiness_checks.redis import (
     RedisClusterModeOff,
     RedisDataProtected,
@@ -129,5 +137,12 @@ PACK: tuple[type[AnyCheck], ...] = (
     GrafanaRuns,
     LoggingRuns,
     ContainerMonitoringRuns,
+    # What the revision with recording adds
+    WebDavHasRoom,
+    LoadBalancerStands,
+    McpReachesWebDav,
+    McpReachesLoadBalancer,
+    LoadBalancerReachesExcp,
+    ExrpRows,
 )
 """Every check of this pack. What is not named here does not exist for an audit."""

@@ -30,6 +30,15 @@ class TableFormat(StrEnum):
     MD = "md"
 
 
+class Revision(StrEnum):
+    """The revisions of the vendor's page, and all of them together."""
+
+    FIRST = "2023-07-10"
+    CURRENT = "2023-07-27"
+    RECORDING = "recording"
+    ALL = "all"
+
+
 class CatalogueFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
@@ -300,11 +309,14 @@ def verify(
 def checks(
     id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One check, explained.")] = None,
     format: Annotated[CatalogueFormat, typer.Option("--format", help="How to print it.")] = CatalogueFormat.TABLE,
+    revision: Annotated[
+        Revision, typer.Option("--revision", help="The revision of the page whose checks are listed.")
+    ] = Revision.CURRENT,
 ) -> None:
     """The catalogue of checks; with an id, what it requires, how it is proven and what its statuses mean."""
     from readiness.cli.catalogue import checks
 
-    raise typer.Exit(checks(id, format.value))
+    raise typer.Exit(checks(id, format.value, revision.value))
 
 
 @app.command(short_help="Print a JSON Schema.")

@@ -18,9 +18,13 @@ from readiness_reports.words import clean
 from readiness.cli.console import complain, console, load, pack
 from readiness.gather import limit_of, script_limit_of
 from readiness.model import Requirement, Status
-from readiness.plan import Plan
+from readiness.plan import Plan, asked_by
 from readiness.plan import plan as make_plan
 from readiness.probe import HostProbe
+from readiness.site.page import PAGES
+
+ALL = "all"
+"""What stands for every revision of the page."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,8 @@ def _table_of(rows: Sequence[Row]) -> _Table:
     )
 
 
-def checks(wanted: str | None, format: str) -> int:
-    """Print the catalogue, or one entry of it whole."""
+def checks(wanted: str | None, format: str, revision: str) -> int:
+    """Print what a revision of the page asks for, or one entry of the catalogue whole; ``all`` is every revision."""
     catalogue = {check.requirement.id: check.requirement for check in pack()}
     if wanted is not None and wanted not in catalogue:
         near = get_close_matches(wanted, catalogue, n=1)
@@ -177,7 +181,8 @@ def checks(wanted: str | None, format: str) -> int:
             + (f"; did you mean {near[0]}?" if near else "; `readiness checks` lists them")
         )
         return 2
-    chosen = list(catalogue.values()) if wanted is None else [catalogue[wanted]]
+    asked = [each for each in catalogue.values() if revision == ALL or asked_by(each, revision)]
+    chosen = asked if wanted is None else [catalogue[wanted]]
     match format:
         case "json":
             entries = [_entry(requirement) for requirement in chosen]
@@ -200,6 +205,7 @@ def _entry(requirement: Requirement) -> Mapping[str, object]:
         "origin": requirement.origin.value,
         "owner": requirement.owner.value,
         "valid_for_s": int(requirement.valid_for.total_seconds()),
+        "revisions": list(requirement.revisions) or list(PAGES),
         "proof": requirement.proof,
         "outcomes": {status.value: meaning for status, meaning in requirement.outcomes.items()},
         "remedy": requirement.remedy,
@@ -225,8 +231,9 @@ def _print_entry(requirement: Requirement) -> None:
     from rich.text import Text
 
     days = requirement.valid_for.total_seconds() / 86400
+    only = f"; only in the page's revision {words.joined(requirement.revisions)}" if requirement.revisions else ""
     rows = (
-        ("origin", f"{requirement.origin.value}, {requirement.obligation.value}"),
+        ("origin", f"{requirement.origin.value}, {requirement.obligation.value}{only}"),
         ("owner", words.OWNERS[requirement.owner.value]),
         ("good for", words.count(int(days), "day") if days >= 2 else f"{days * 24:g} hours"),
         ("proof", requirement.proof),
@@ -254,7 +261,7 @@ def page_of_checks(requirements: Sequence[Requirement]) -> str:
     parts = [
         "# Every check, explained",
         "",
-        "Made by `readiness checks --format md`; `readiness checks ID` prints one entry in a terminal.",
+        "Made by `readiness checks --revision all --format md`; `readiness checks ID` prints one entry in a terminal.",
         "",
     ]
     section = ""
@@ -269,6 +276,8 @@ def page_of_checks(requirements: Sequence[Requirement]) -> str:
 def markdown_entry(requirement: Requirement) -> str:
     """One check as a section of Markdown, as ``docs/checks.md`` holds it."""
     asked = f"{requirement.obligation.value.capitalize()}, origin: {requirement.origin.value}"
+    if requirement.revisions:
+        asked += f"; only in the page's revision {words.joined(requirement.revisions)}"
     lines = [
         f"### {requirement.id}",
         "",

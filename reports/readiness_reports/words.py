@@ -83,6 +83,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "genesys-cloud": "Cloud",
         "engage": "Engage",
         "optional": "Optional",
+        "recording": "Recording",
     }
 )
 """Short names of the page's sections, by the first part of their checks' ids."""
