@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from junitparser import JUnitXml
 from readiness_reports import as_junit
 from readiness_schemas.report import AttestationDocument, FindingDocument, ReportDocument, StatusWord, WaiverDocument
 
@@ -113,3 +116,18 @@ def test_no_finding_is_dropped_or_doubled() -> None:
     given: list[FindingDocument] = sample()["findings"]
     cases = parsed(sample()).findall(".//testcase")
     assert [f"{case.get('classname')}[{case.get('name')}]" for case in cases] == [each["id"] for each in given]
+
+
+@pytest.mark.parametrize("make", [sample, ready, hostile, wide], ids=lambda make: make.__name__)
+def test_a_pipelines_parser_reads_it(make: Callable[[], ReportDocument], tmp_path: Path) -> None:
+    """junitparser, made for pipelines, finds a case for each finding, and the counts that the file states."""
+    given = make()
+    file = tmp_path / "junit.xml"
+    file.write_text(as_junit.render(given), encoding="utf-8")
+    read = JUnitXml.fromfile(str(file))
+    cases = [case for suite in read for case in suite]
+    assert len(cases) == read.tests == len(given["findings"])
+    results = Counter(type(result).__name__ for case in cases for result in case.result)
+    assert (results["Failure"], results["Error"], results["Skipped"]) == (read.failures, read.errors, read.skipped)
+    broken = [each for each in given["findings"] if each["status"] == "unknown" and not each["attestation"]]
+    assert results["Error"] >= sum(each["waiver"] is None for each in broken)
