@@ -1195,11 +1195,12 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
                 evidence=evidence,
                 observed=shown,
             )
-        if networks.stopped:
+        if networks.stopped or not networks.client:
+            why = "the engine is stopped" if networks.stopped else "there is no docker command"
             return Judgement.blocked(
                 f"vm.docker[{vm.name}]",
                 unknown,
-                detail="the engine is stopped; its bridges show, and the pools of new networks do not",
+                detail=f"{why}; bridges of its networks show, and the pools of new ones do not",
                 evidence=evidence,
                 observed=shown,
             )
@@ -1236,6 +1237,8 @@ def _free_ranges(vm: Vm) -> str:
 def _shown_pools(networks: DockerNetworks) -> str:
     pools = networks.pools
     if pools is None:
+        if not networks.client:
+            return "not shown, since there is no docker command"
         return "not shown, since the engine is stopped" if networks.stopped else "not shown to this user"
     if pools == DEFAULT_POOLS:
         return f"Docker's own, {pools[0]} to {pools[-1]}"

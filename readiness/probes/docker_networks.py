@@ -39,7 +39,8 @@ class DockerNetworks:
 
     ``asked``: the engine itself answered; else ``networks`` are the bridges that its networks have left on the
     machine and ``pools`` are ``None``, which is not known. ``own``: the subnets of the machine's other interfaces,
-    which the engine steers clear of. ``stopped``: its client said that no engine runs, which is why it was not asked.
+    which the engine steers clear of. Why it was not asked: ``stopped``, its client said that no engine runs, or no
+    ``client``, there is no docker command.
     """
 
     networks: tuple[DockerNetwork, ...]
@@ -47,6 +48,7 @@ class DockerNetworks:
     own: tuple[Network, ...]
     asked: bool
     stopped: bool = False
+    client: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ ask addresses ip -o addr show
             "cannot connect to the docker daemon" in said.lower() or "is the docker daemon running" in said.lower()
         )
         if bridges:
-            return DockerNetworks(networks=bridges, pools=None, own=own, asked=False, stopped=stopped)
+            return DockerNetworks(
+                networks=bridges, pools=None, own=own, asked=False, stopped=stopped, client=engine is not None
+            )
         if engine is None:
             raise ProbeError(
                 Cause.TOOL_MISSING,
