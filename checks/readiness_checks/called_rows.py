@@ -405,6 +405,11 @@ def _unproven(on: _Seen) -> tuple[str, str]:
             f"{by} said its word and got no reply, and our listener on {carrier} answered nobody else meanwhile",
             f"Look at the load of {carrier}, then run the audit again.",
         )
+    if on.call.echo is Echo.UNHEARD:
+        return (
+            f"{by} said its word and heard nothing, but did not show meanwhile that it was awake to hear",
+            f"Look at the load of {by} and of the auditor's machine, then run the audit again.",
+        )
     return (
         f"{by} could not carry a word to it",
         f"Allow SSH forwarding on {by} while the audit runs, or install python3 there.",

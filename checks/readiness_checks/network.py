@@ -616,6 +616,12 @@ class _Way:
                 detail=f"{self.vm} said its word and got no reply, and the listener on {other} answered nobody else",
                 enable=f"Look at the load of {other}, then run the audit again.",
             )
+        if proof.call(self.vm).echo is Echo.UNHEARD:
+            return Reason(
+                code=Cause.UNSUPPORTED,
+                detail=f"{self.vm} said its word, heard nothing, and did not show that it was awake to hear",
+                enable=f"Look at the load of {self.vm} and of the auditor's machine, then run the audit again.",
+            )
         return Reason(
             code=Cause.UNSUPPORTED,
             detail=f"{self.vm} could not carry a word to the listener on {other}",

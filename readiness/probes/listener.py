@@ -42,12 +42,14 @@ class Echo(StrEnum):
     """What a caller heard after it said its word.
 
     ``OURS``: the nonce that only our listener knows. ``FOREIGN``: something else. ``NOTHING``: silence or an end.
-    ``UNSAID``: no connection came about to say it on.
+    ``UNHEARD``: silence too, but the caller did not prove meanwhile that it was awake to hear. ``UNSAID``: no
+    connection came about to say it on.
     """
 
     OURS = "ours"
     FOREIGN = "foreign"
     NOTHING = "nothing"
+    UNHEARD = "unheard"
     UNSAID = "unsaid"
 
 
@@ -227,7 +229,7 @@ class CallPort(Probe[PortProof]):
             calls = await asyncio.gather(
                 *(self._call(vantages, source, words[source], held=holding.held is not None) for source in self.sources)
             )
-            await holding.reported([call.word for call in calls if call.heard])
+            await holding.reported([call.word for call in calls if call.said.heard])
             trouble = holding.trouble
         released = await self._released(vantages, holding.held)
         return _json(
@@ -245,25 +247,28 @@ class CallPort(Probe[PortProof]):
     async def _call(self, vantages: Vantages, source: str, word: str, *, held: bool) -> _Record:
         dial = DialTcp(source, self.address, self.port, linger=0 if held else 1)
         path, said = await asyncio.gather(_caught(dial.read(vantages)), self._said(vantages, source, word, held=held))
-        return _Record(source=source, word=word, path=path, said=said[0], heard=said[1])
+        return _Record(source=source, word=word, path=path, said=said)
 
-    async def _said(self, vantages: Vantages, source: str, word: str, *, held: bool) -> tuple[bool, str]:
-        """Say a word and listen for one line; whether it could be said, and what came back."""
+    async def _said(self, vantages: Vantages, source: str, word: str, *, held: bool) -> _Said:
+        """Say a word and listen for one line.
+
+        Half of the time may pass in silence. In the other half the caller has to show that it, and this auditor, are
+        awake: on a machine that is too busy, an answer may lie there unread.
+        """
         if not held:
-            return False, ""
+            return _Said(said=False)
         limit = vantages.limits.connect
         try:
             stream = await vantages[source].stream(self.address, self.port, limit=limit)
         except (PathClosed, ProbeError):
-            return False, ""
+            return _Said(said=False)
+        listening = asyncio.create_task(_exchange(stream, word))
         try:
-            async with asyncio.timeout(limit):
-                stream.writer.write(word.encode() + b"\n")
-                await stream.writer.drain()
-                return True, await _line(stream)
-        except (OSError, EOFError):  # TimeoutError is one of the former
-            return True, ""
+            await asyncio.wait((listening,), timeout=limit / 2)
+            awake = listening.done() or await _awake(vantages, source, limit / 2, listening)
+            return _Said(said=True, awake=awake, heard=listening.result() if listening.done() else "")
         finally:
+            listening.cancel()
             await stream.close()
 
     async def _released(self, vantages: Vantages, held: Held | None) -> bool | None:
@@ -310,7 +315,8 @@ class CallPort(Probe[PortProof]):
             raise ValueError("a machine called that was not asked to")
         said = reply(nonce, _plain(word)).fullmatch(heard.encode("latin-1", "replace"))
         path = recorded["path"]
-        echo = Echo.OURS if said else Echo.FOREIGN if heard else Echo.NOTHING if recorded["said"] else Echo.UNSAID
+        silence = Echo.NOTHING if recorded.get("awake", True) else Echo.UNHEARD
+        echo = Echo.OURS if said else Echo.FOREIGN if heard else silence if recorded["said"] else Echo.UNSAID
         return Call(
             source=source,
             path=DialTcp(source, self.address, self.port).parse(path) if isinstance(path, str) else None,
@@ -418,22 +424,31 @@ class _Holding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Said:
+    """Whether a word could be said, what came back, and whether the caller was ``awake`` to hear it."""
+
+    said: bool
+    awake: bool = True
+    heard: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Record:
     """One machine's calls as an observation keeps them; ``path`` records its connects, or why there are none."""
 
     source: str
     word: str
     path: str | Reason
-    said: bool
-    heard: str
+    said: _Said
 
     def as_json(self) -> dict[str, object]:
         return {
             "source": self.source,
             "word": self.word,
             "path": self.path if isinstance(self.path, str) else _reason_json(self.path),
-            "said": self.said,
-            "heard": self.heard,
+            "said": self.said.said,
+            "awake": self.said.awake,
+            "heard": self.said.heard,
         }
 
 
@@ -442,6 +457,27 @@ async def _caught(reading: Awaitable[str]) -> str | Reason:
         return await reading
     except ProbeError as error:
         return error.reason
+
+
+async def _exchange(stream: Stream, word: str) -> str:
+    """Say a word, and what comes back; empty where the connection ends or breaks instead."""
+    try:
+        stream.writer.write(word.encode() + b"\n")
+        await stream.writer.drain()
+        return await _line(stream)
+    except (OSError, EOFError):
+        return ""
+
+
+async def _awake(vantages: Vantages, source: str, limit: float, listening: asyncio.Task[str]) -> bool:
+    """Whether a machine carries out an empty script within ``limit`` seconds, which are all waited for an answer."""
+    asking = asyncio.create_task(vantages[source].run(":\n", limit=limit))
+    try:
+        await asyncio.wait((listening,), timeout=limit)
+        return listening.done() or (asking.done() and asking.exception() is None)
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def _line(stream: Stream) -> str:

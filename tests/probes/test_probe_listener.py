@@ -36,13 +36,13 @@ from readiness.probes.listener import (
 from readiness.probes.tcp import AddressPath, PathState, TcpPath
 from readiness.secret import Redactor
 from readiness.site import Absent, Monitoring, Prometheus, Role, Vm
-from readiness.vantage import Dial, Dialled, Limits, PathClosed, PathVerdict, Resolution, Stream, Vantages
+from readiness.vantage import Completed, Dial, Dialled, Limits, PathClosed, PathVerdict, Resolution, Stream, Vantages
 from readiness.vantage.host import Consent
 from readiness.vantage.link import Exchange, Link, Running
 from readiness.vantage.local import LocalLink, LocalVantage
 from tests.lab.engine import site
 from tests.lab.mapped import Plain
-from tests.lab.sockets import LOOPBACK, greet, serving
+from tests.lab.sockets import LOOPBACK, greet, serving, silent
 
 HELD = Held(address="10.10.1.11", port=3640, tool="python")
 IN_USE = NotHeld(obstacle=Obstacle.IN_USE, text="Address already in use")
@@ -109,6 +109,7 @@ def proof(
         (proof(path("open"), Echo.FOREIGN, held=HELD), Reach.ELSEWHERE),
         (proof(path("open"), Echo.NOTHING, held=HELD), Reach.UNVERIFIED),
         (proof(path("open"), Echo.UNSAID, held=HELD), Reach.UNVERIFIED),
+        (proof(path("open"), Echo.UNHEARD, held=HELD), Reach.UNVERIFIED),
         (proof(path("open"), Echo.NOTHING, held=HELD, trouble=LOST), Reach.UNVERIFIED),
         (proof(path("open"), not_held=IN_USE), Reach.ANSWERED),
         (proof(path("open"), not_held=FORBIDDEN), Reach.ANSWERED),
@@ -285,6 +286,28 @@ async def test_a_port_gets_a_moment_to_be_let_go(open_for: int, looks: int, rele
     finally:
         await vantages.close()
     assert (carrier.looks, proof.released) == (looks, released)
+
+
+class Drowsy(LocalVantage):
+    """A machine that carries out nothing while the audit waits."""
+
+    async def run(self, script: str, *, limit: float, **more: object) -> Completed:
+        raise ProbeError(Cause.TIMEOUT, "the machine is busy")
+
+
+@pytest.mark.parametrize(("kind", "echo"), [(LocalVantage, Echo.NOTHING), (Drowsy, Echo.UNHEARD)])
+async def test_silence_counts_where_the_caller_shows_itself_awake(kind: type[LocalVantage], echo: Echo) -> None:
+    """A caller that hears nothing and carries out nothing either has not heard that there was nothing to hear."""
+    caller = machine("exas-1", kind=kind)
+    vantages = Vantages([caller], limits=replace(LIMITS, connect=3.0))
+    asked = CallPort("excs-1", LOOPBACK, 0, ("exas-1",))
+    try:
+        with serving(silent) as (port, _):
+            said = await replace(asked, port=port)._said(vantages, "exas-1", "word", held=True)
+    finally:
+        await vantages.close()
+    silence = {"source": "exas-1", "word": "word", "path": None, "said": said.said, "awake": said.awake, "heard": ""}
+    assert asked._parse_call(silence, "nonce", ()).echo is echo
 
 
 async def test_a_cancelled_question_lets_go_of_the_port(here: Vantages) -> None:
