@@ -36,6 +36,12 @@ Job = Callable[[], tuple[str, float]]
 _WINDOW = 0.03
 """Seconds in which questions of one kind are collected, so that they travel together."""
 
+_NAMES = 64
+"""Names that one script looks up: each is a few processes on the machine, all at the same time."""
+
+_DIALS = 400
+"""Dials of one script: its order fits into an environment variable, and what it prints into a command's output."""
+
 _NO_SHELL = (Cause.AUTH, Cause.PERMISSION, Cause.UNSUPPORTED)
 """What it means that a machine runs none of our scripts, now or later in this run."""
 
@@ -87,8 +93,8 @@ class Host(Vantage):
         self._sudo_refused: Reason | None = None
         self._sudo_turn = asyncio.Lock()
         self._names: dict[str, asyncio.Future[Resolution]] = {}
-        self._lookups = Together(self._look_up, window=_WINDOW)
-        self._dials = Together(self._dial_all, window=_WINDOW)
+        self._lookups = Together(self._look_up, window=_WINDOW, most=_NAMES)
+        self._dials = Together(self._dial_all, window=_WINDOW, most=_DIALS)
 
     @abstractmethod
     async def _control(self) -> Link:

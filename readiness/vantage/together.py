@@ -24,16 +24,18 @@ def seen(future: asyncio.Future[AnswerT]) -> None:
 
 
 class Batch(Generic[AskT, AnswerT]):
-    """Questions that travel together; it takes more of them until it is sealed."""
+    """Questions that travel together; it takes more of them until it is sealed or has as many as it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._asks: list[AskT] = []
         self._answers: list[asyncio.Future[AnswerT]] = []
         self._sealed = False
 
     @property
-    def sealed(self) -> bool:
-        return self._sealed
+    def closed(self) -> bool:
+        """Whether it takes no more questions."""
+        return self._sealed or len(self._asks) == self._most
 
     def add(self, ask: AskT) -> asyncio.Future[AnswerT]:
         answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
@@ -67,22 +69,29 @@ class Batch(Generic[AskT, AnswerT]):
 
 
 class Together(Generic[AskT, AnswerT]):
-    """Collects questions for ``window`` seconds and hands them over as one batch.
+    """Collects questions for ``window`` seconds, at most so many, and hands them over as one batch.
 
     ``carry`` seals the batch when it sets out, so that whatever is asked while it waits for its turn goes along. A
     batch under way keeps nobody waiting: the next question opens another.
     """
 
-    def __init__(self, carry: Callable[[Batch[AskT, AnswerT]], Awaitable[None]], *, window: float) -> None:
+    def __init__(
+        self,
+        carry: Callable[[Batch[AskT, AnswerT]], Awaitable[None]],
+        *,
+        window: float,
+        most: int | None = None,
+    ) -> None:
         self._carry = carry
         self._window = window
+        self._most = most
         self._collecting: Batch[AskT, AnswerT] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
     def add(self, ask: AskT) -> asyncio.Future[AnswerT]:
         """Ask; the future holds the answer, or the ``ProbeError`` why there is none."""
-        if self._collecting is None or self._collecting.sealed:
-            self._collecting = Batch()
+        if self._collecting is None or self._collecting.closed:
+            self._collecting = Batch(self._most)
             task = asyncio.get_running_loop().create_task(self._send(self._collecting))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)

@@ -7,6 +7,7 @@ import asyncio
 import shlex
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from readiness.vantage.known_hosts import Known, label
 from readiness.vantage.link import MAX_OUT, Exchange, Exit, SessionRefused, Slots, in_turn, readable
 from readiness.vantage.route import parse_jump
 from readiness.vantage.together import Batch, Together
+from readiness.vantage.turns import Turns
 from readiness.vantage.words import verdict
 
 TOKEN = "0123456789abcdef"
@@ -230,6 +232,48 @@ class TestTogether:
         await asyncio.sleep(0.01)
         await together.close()
         assert answer.cancelled()
+
+    async def test_no_batch_grows_beyond_what_one_script_carries(self) -> None:
+        """Of ten questions asked at once, at most four travel together; each gets its own answer."""
+        batches: list[int] = []
+
+        async def carry(batch: Batch[int, int]) -> None:
+            asks = batch.seal()
+            batches.append(len(asks))
+            for index, ask in enumerate(asks):
+                batch.answer(index, ask * 10)
+
+        together = Together(carry, window=0.01, most=4)
+        answers = await asyncio.gather(*(together.add(number) for number in range(10)))
+        assert answers == [number * 10 for number in range(10)]
+        assert batches == [4, 4, 2]
+
+
+class TestTurns:
+    async def test_no_server_and_not_all_together_have_more_than_their_share(self) -> None:
+        """Twelve logins at three servers: two at each at a time, five in all, and a busy server holds up no other."""
+        turns = Turns(at_one_server=2, in_all=5)
+        inside: Counter[str] = Counter()
+        most: Counter[str] = Counter()
+        gate, seen = asyncio.Event(), asyncio.Event()
+
+        async def login(server: str) -> None:
+            async with turns.at((server, "22")):
+                inside[server] += 1
+                most[server] = max(most[server], inside[server])
+                most["all"] = max(most["all"], inside.total())
+                if inside.total() == 5:
+                    seen.set()
+                await gate.wait()
+                inside[server] -= 1
+
+        work = [asyncio.ensure_future(login(server)) for server in "aaaabbbbcccc"]
+        await seen.wait()
+        gate.set()
+        await asyncio.gather(*work)
+        assert most["all"] == 5
+        assert max(most[server] for server in "abc") == 2
+        assert inside.total() == 0
 
 
 class TestRelayText:

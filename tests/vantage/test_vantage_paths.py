@@ -479,6 +479,14 @@ class TestDials:
             done = await vantages[AUDITOR].dial(Dial(address=LOOPBACK, port=plain.port, spacing=0.05))
         assert [attempt.verdict for attempt in done] == [PathVerdict.OPEN] * 3
 
+    async def test_thousands_of_dials_all_come_back(self, opened: Open) -> None:
+        """Dials beyond what one script can be told (128 KiB in a variable) are carried by several."""
+        port = free_port()
+        async with opened() as vantages:
+            dials = [Dial(address=LOOPBACK, port=port, attempts=1, linger=0) for _ in range(3500)]
+            done = await asyncio.gather(*(vantages[AUDITOR].dial(dial) for dial in dials))
+        assert {attempt.verdict for attempts in done for attempt in attempts} == {PathVerdict.REFUSED}
+
 
 class TestNames:
     @pytest.fixture(params=["ssh", "local"])
