@@ -138,10 +138,10 @@ say() {{ printf '%s\\t%s\\t%s\\t%s\\n' "$token" "$1" "$2" "$3"; }}
 
 within() {{ # SECONDS COMMAND...: its status, or that of its end by our limit
   seconds=$1; shift
-  if [ -n "$clock" ]; then timeout "$seconds" "$@"
+  if [ -n "$clock" ]; then timeout -s KILL "$seconds" "$@"
   else
     "$@" & job=$!
-    ( trap 'kill "$nap"; exit' TERM; sleep "$seconds" & nap=$!; wait; kill "$job" ) >/dev/null 2>&1 & guard=$!
+    ( trap 'kill "$nap"; exit' TERM; sleep "$seconds" & nap=$!; wait; kill -KILL "$job" ) >/dev/null 2>&1 & guard=$!
     wait "$job"; status=$?
     kill "$guard" 2>/dev/null
     return "$status"
@@ -185,4 +185,4 @@ look_up() {{ # SHOWN NAME
 }}
 
 clock=''
-if timeout 1 true >/dev/null 2>&1; then clock=timeout; fi"""
+if timeout -s KILL 1 true >/dev/null 2>&1; then clock=timeout; fi"""
