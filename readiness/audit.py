@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from readiness_schemas.report import ReportDocument
 
-from readiness.gather import Event, gather, unwatched
+from readiness.gather import AFTERWARDS, Event, gather, longest, unwatched
 from readiness.overlay import Notice
 from readiness.plan import Plan
 from readiness.report import Run, assemble
 from readiness.secret import Redactor, Secret, SecretError, SecretRef, resolve
 from readiness.site import Site
+from readiness.threads import Unawaited
 from readiness.vantage import Turns, open_vantages
+
+_PARTING = 2.0
 
 
 async def audit(
@@ -31,10 +35,12 @@ async def audit(
 ) -> ReportDocument:
     """Carry out a plan and give back its report document, without its digest.
 
-    ``deadline``: seconds for the whole audit. ``stop``: set it to end early; what was found is reported, the rest
-    is ``unknown``, ``cancelled``. ``turns`` at SSH servers are shared by audits that go on at the same time.
+    ``deadline``: seconds for the asking; without one, and where no ``turns`` are shared, the audit ends within
+    ``gather.longest``. ``stop``: set it to end early; what was found is reported, the rest is ``unknown``,
+    ``cancelled``. ``turns`` at SSH servers are shared by audits that go on at the same time.
     """
-    started_at = datetime.now(UTC)
+    started_at, since = datetime.now(UTC), time.monotonic()
+    asyncio.get_running_loop().set_default_executor(Unawaited())
     site = plan.site
     redact = Redactor()
     known, trouble = await _secrets(site, redact)
@@ -46,11 +52,13 @@ async def audit(
         exec_allowed=site.probing.exec,
         turns=turns,
     )
+    if deadline is None and turns is None:
+        deadline = longest(plan) - AFTERWARDS - (time.monotonic() - since)
     try:
         gathered = await gather(plan, vantages, deadline=deadline, stop=stop, on_event=on_event)
     finally:
         with suppress(TimeoutError):
-            async with asyncio.timeout(site.limits.connect):
+            async with asyncio.timeout(_PARTING):
                 await vantages.close()
     run = Run(started_at=started_at, finished_at=datetime.now(UTC), auditor=auditor(), gathered=gathered)
     return assemble(plan, run, notices=trouble, baseline=baseline)

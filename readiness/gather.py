@@ -17,9 +17,15 @@ from readiness.host_script import compose, split
 from readiness.model import Cause, Observation, ProbeError, Reason, Unread
 from readiness.plan import Plan
 from readiness.probe import HostProbe, Probe
+from readiness.secret import FETCHING
 from readiness.vantage import Limits, Vantages
 
 log = logging.getLogger("readiness")
+
+AFTERWARDS = 3.0
+"""Seconds that are kept for what comes after the asking: parting from the machines, judging, drawing the report."""
+
+_LETTING_GO = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ async def gather(
     finally:
         for task in (work, stopped):
             task.cancel()
-        await asyncio.gather(work, stopped, return_exceptions=True)
+        await asyncio.wait((work, stopped), timeout=_LETTING_GO)
     return asking.gathered(ended, deadline)
 
 
@@ -263,6 +269,19 @@ def script_limit_of(limits: Limits) -> float:
     return max(limits.script, limits.question)
 
 
+def longest(plan: Plan) -> float:
+    """Seconds after which an audit ends at the latest: the longest chain of named limits.
+
+    A jump host has to be logged in to before the host behind it, and a secret's command to end before any login.
+    """
+    limits = plan.site.limits
+    fetching = FETCHING if any(ref.command is not None for ref in plan.site.secrets) else 0.0
+    logins = 2 if any(access.jump is not None for access in plan.site.access) else 1
+    asked = [limit_of(probe, limits) for probe in plan.probes if not isinstance(probe, HostProbe)]
+    asking = max([script_limit_of(limits) if plan.scripts else 0.0, *asked])
+    return fetching + logins * limits.ssh + asking + AFTERWARDS
+
+
 def _reading(probe: Probe[object], answer: _Answer) -> Reading:
     observation = Observation(
         id=probe.id,
@@ -313,6 +332,6 @@ def _unfinished(ended: str, deadline: float | None) -> Reason:
         )
     return Reason(
         code=Cause.TIMEOUT,
-        detail=f"the audit's own deadline of {deadline:g} s came first" if deadline else "the run ended first",
+        detail=f"the audit's own deadline of {deadline:.3g} s came first" if deadline else "the run ended first",
         enable="Run the audit again with a longer --timeout.",
     )

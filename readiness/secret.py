@@ -74,7 +74,11 @@ class SecretError(Exception):
     """A secret could not be had; the text names the reference and what to do, never a value."""
 
 
-def resolve(ref: SecretRef, *, limit: float = 15.0) -> Secret:
+FETCHING = 15.0
+"""Seconds that a secret's command may take."""
+
+
+def resolve(ref: SecretRef, *, limit: float = FETCHING) -> Secret:
     """Fetch a secret from the auditor's own machine; one trailing newline is dropped.
 
     Raises:

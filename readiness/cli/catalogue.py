@@ -16,7 +16,7 @@ from readiness_reports.outline import passages
 from readiness_reports.words import clean
 
 from readiness.cli.console import complain, console, load, pack
-from readiness.gather import limit_of, script_limit_of
+from readiness.gather import longest
 from readiness.model import Requirement, Status
 from readiness.plan import Plan, asked_by
 from readiness.plan import plan as make_plan
@@ -81,17 +81,6 @@ def _rows(planned: Plan) -> Iterable[Row]:
 
 def _ssh(host: str, port: int | None, user: str | None) -> str:
     return f"SSH to {user + '@' if user else ''}{host}{f':{port}' if port else ''}, at most two connections"
-
-
-def longest(planned: Plan) -> float:
-    """Seconds after which an audit ends at the latest: the longest chain of named limits.
-
-    A jump host has to be logged in to before the host behind it.
-    """
-    limits = planned.site.limits
-    logins = 2 if any(access.jump is not None for access in planned.site.access) else 1
-    asked = [limit_of(probe, limits) for probe in planned.probes if not isinstance(probe, HostProbe)]
-    return logins * limits.ssh + max([script_limit_of(limits) if planned.scripts else 0.0, *asked])
 
 
 def _document(planned: Plan, rows: Sequence[Row]) -> dict[str, object]:

@@ -33,9 +33,14 @@ class Limits:
     conversation: float = 15.0
 
     @property
+    def look_up(self) -> float:
+        """Seconds that a machine's resolver may take for a name: two tries of 5 s each, as is usual, and some."""
+        return 0.8 * self.conversation
+
+    @property
     def question(self) -> float:
         """Seconds that one question may take whatever it does: a look-up, a connect and a conversation in a row."""
-        return 2 * self.conversation + self.connect
+        return self.look_up + self.connect + self.conversation
 
 
 @dataclass(frozen=True, kw_only=True)

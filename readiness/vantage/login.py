@@ -29,7 +29,7 @@ _KEEPALIVE = 5.0
 _KEEPALIVES = 3
 _GREETING = 255
 _GREETING_LIMIT = 2.0
-_PARTING = 2.0
+_PARTING = 1.0
 
 
 class Client(asyncssh.SSHClient):
@@ -234,10 +234,10 @@ class Door:
 
     async def close(self) -> None:
         """Close the jumps; what goes through them is closed already."""
-        for jump in tuple(self._jumps.values()):
+        for jump in self._jumps.values():
             jump.cancel()
-            if jump.done() and not jump.cancelled() and jump.exception() is None:
-                await part(jump.result())
+        jumps = await asyncio.gather(*self._jumps.values(), return_exceptions=True)
+        await asyncio.gather(*(part(jump) for jump in jumps if not isinstance(jump, BaseException)))
 
     async def _shake_hands(
         self,
@@ -423,6 +423,8 @@ async def part(conn: asyncssh.SSHClientConnection) -> None:
         async with asyncio.timeout(_PARTING):
             await conn.wait_closed()
     except (TimeoutError, OSError, asyncssh.Error):
+        pass
+    finally:
         conn.abort()
 
 

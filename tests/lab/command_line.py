@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from readiness_reports import as_json
 from readiness_schemas.report import FindingDocument, ReportDocument
 
-from readiness.cli.catalogue import longest
+from readiness.gather import longest
 from readiness.packs import load_packs
 from readiness.plan import Plan
 from readiness.plan import plan as make_plan
@@ -65,6 +65,11 @@ class Ended:
         return {finding["id"]: finding for finding in self.document["findings"]}
 
     @property
+    def whole(self) -> float:
+        """Seconds from its start as a process to its last file."""
+        return self.start_up + self.seconds
+
+    @property
     def bound(self) -> float:
         """The seconds that ``readiness plan`` prints."""
         return longest(self.planned)
@@ -76,17 +81,24 @@ async def audit(
     environment: Mapping[str, str] | None = None,
     loud: bool = False,
     began: Callable[[int], None] = lambda pid: None,
+    inside: Sequence[str] = (),
 ) -> Ended:
-    """Audit a site with every format; ``began`` is told the process, ``loud`` has every logger speak to stderr."""
+    """Audit a site with every format.
+
+    ``began`` is told the process, ``loud`` has every logger speak to stderr, ``inside`` is a command that runs it.
+    """
     whole = clean_environment(site_file.parent) | dict(environment or {})
-    process = await command(site_file, environment=whole, loud=loud)
+    process = await command(site_file, environment=whole, loud=loud, inside=inside)
     began(process.pid)
     return await ended(site_file, process)
 
 
-async def command(site_file: Path, *, environment: Mapping[str, str], loud: bool = False) -> asyncio.subprocess.Process:
+async def command(
+    site_file: Path, *, environment: Mapping[str, str], loud: bool = False, inside: Sequence[str] = ()
+) -> asyncio.subprocess.Process:
     """Start an audit."""
     return await asyncio.create_subprocess_exec(
+        *inside,
         sys.executable,
         "-c",
         _PROGRAM.format(loud=loud),
