@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,12 @@ from readiness_schemas.report import FindingDocument, ReportDocument
 from readiness.lab import site as harbour
 from readiness.lab.elasticsearch import Elasticsearch
 from readiness.lab.genesys_cloud import GenesysCloud, GenesysCloudState
+from readiness.lab.https import Handler, HttpsServer
 from readiness.lab.redis_server import find_program
+from tests.lab.elements import GRAFANA, PORTAINER
 from tests.lab.segments import Segments, segments
 from tests.lab.sshd import make_key
-from tests.testbed.hosts import Host, boot, docker_socket
+from tests.testbed.hosts import Host, boot
 from tests.testbed.rooms import Door, NameServer, Room, TimeServer, datagrams, relay, silent
 from tests.testbed.services import ConfigDb, ImageRegistry, Papers, Redis
 
@@ -30,7 +33,9 @@ NAMES = {**harbour.NAMES}
 VMS = ("excs-1", "exas-1", "excp-1", "excp-2")
 BOOT = "boot-1"
 HOSTS = (*VMS, BOOT)
-ADDRESSES = {host.name: host.address for host in harbour.HOSTS}
+PROM = "prometheus"
+WATCHES = "10.20.40.63"
+ADDRESSES = {host.name: host.address for host in harbour.HOSTS} | {PROM: "10.20.40.62"}
 AUDITOR = "10.20.60.10"
 DNS = "10.20.60.53"
 CLOUD = "10.20.60.1"
@@ -39,9 +44,13 @@ CONFIG_DB, LOGS = harbour.CONFIG_DB_HOST, harbour.LOGGING_HOST
 STATS, SIPS = harbour.STAT_HOSTS, harbour.SIP_HOSTS
 LOGIN, API = harbour.LOGIN_HOST, harbour.API_HOST
 _ROOT = Path(__file__).parents[2]
-SECRETS = ("redis", "registry", "config-db", "logging", "oauth-client")
+_SOURCES = ":".join(str(_ROOT / part) for part in ("", "checks", "schemas", "reports"))
+SECRETS = ("redis", "redis-api", "registry", "config-db", "logging", "oauth-client")
 
-PROGRAMS = ("ip", "iptables", "nsenter", "unshare", "sshd", "docker-registry", "initdb", "chronyd", "setpriv", "curl")
+PROGRAMS = (
+    "ip", "iptables", "nsenter", "unshare", "setpriv", "curl", "sshd", "redis-server", "docker-registry", "initdb",
+    "chronyd", "dockerd", "prometheus",
+)  # fmt: skip
 
 _SITE = """\
 site: {{name: Testbed, environment: production}}
@@ -92,7 +101,10 @@ logging:
   username: exec
   password: {{file: secrets/logging}}
   ca_file: ca.pem
-limits: {{ssh: 8, connect: {connect}, conversation: 6}}
+monitoring:
+  prometheus: {{host: 10.20.40.62, url: "http://10.20.40.62:9090", ssh: {{user: exec}}}}
+  grafana: {{url: "http://10.20.40.63:3000"}}
+  portainer: {{url: "http://10.20.40.63:9000"}}
 """
 
 SYSTEMCTL = """\
@@ -102,7 +114,7 @@ printf 'Id=docker.socket\\nLoadState=loaded\\nActiveState=active\\nSubState=runn
 """
 _DOCKER = """\
 #!/bin/sh
-# What a Docker engine of this version says; the engine itself is too heavy for four hosts.
+# What a Docker engine of this version says, for versions and networks that the real one does not have.
 [ "$1" = -H ] && shift 2
 case "$*" in
 --version) echo 'Docker version {version}, build {build}' ;;
@@ -121,6 +133,7 @@ case "$*" in
 esac
 """
 COMPOSE = "echo 'Docker Compose version v2.20.2'"
+COMPOSE_1 = "#!/bin/sh\necho 'docker-compose version 1.29.2, build unknown'\n"
 CHRONY = f"server {DNS} iburst minpoll 2 maxpoll 4\ndriftfile /run/chrony.drift\npidfile /run/chronyd.pid\n"
 
 
@@ -157,9 +170,13 @@ class Testbed:
     config_db: ConfigDb = field(init=False)
     registry: ImageRegistry = field(init=False)
     auditor: Host = field(init=False)
+    prometheus: Host = field(init=False)
+    grafana: HttpsServer = field(init=False)
+    portainer: HttpsServer = field(init=False)
+    built: float = 0.0
     agents: int = 1500
     caps: int = 8
-    connect: int = 2
+    edits: list[tuple[str, str]] = field(default_factory=list)
     _worker: subprocess.Popen[str] | None = None
 
     # ------------------------------------------------------------------------------------------------- the auditor
@@ -191,19 +208,25 @@ class Testbed:
     def write_site(self) -> None:
         folder = self.folder / "site"
         (folder / "secrets").mkdir(parents=True, exist_ok=True)
-        for name, secret in self.secrets.items():
-            (folder / "secrets" / name).write_text(secret)
-            (folder / "secrets" / name).chmod(0o600)
         (folder / "known_hosts").write_text(
             "".join(f"{host.address} {host.host_key}\n" for name, host in self.hosts.items())
         )
         shutil.copy(self.papers.ours.ca_file, folder / "ca.pem")
-        (folder / "site.yaml").write_text(
-            _SITE.format(
-                agents=self.agents, caps=self.caps, connect=self.connect, client_id=self.cloud.client_id,
-                organization_id=self.cloud.organization_id,
-            )
+        text = _SITE.format(
+            agents=self.agents, caps=self.caps, client_id=self.cloud.client_id,
+            organization_id=self.cloud.organization_id,
         )  # fmt: skip
+        for words, instead in self.edits:
+            if words not in text:
+                raise ValueError(f"the site file does not say {words!r}")
+            text = text.replace(words, instead)
+        (folder / "site.yaml").write_text(text)
+
+    def write_secrets(self) -> None:
+        for name, secret in self.secrets.items():
+            file = self.folder / "site/secrets" / name
+            file.write_text(secret)
+            file.chmod(0o600)
 
     # ------------------------------------------------------------------------------------------------- the network
     def netns(self, name: str, *words: str) -> None:
@@ -222,7 +245,7 @@ class Testbed:
         places = {
             "redis": NAMES[REDIS], "registry": NAMES[REGISTRY], "logs": NAMES[LOGS], "cfgdb": NAMES[CONFIG_DB],
             "stat-a": NAMES[STATS[0]], "stat-b": NAMES[STATS[1]], "sip-a": NAMES[SIPS[0]], "sip-b": NAMES[SIPS[1]],
-            "infra": (DNS,), "cloud": (CLOUD,), "auditor": (AUDITOR,),
+            "infra": (DNS,), "cloud": (CLOUD,), "auditor": (AUDITOR,), PROM: (ADDRESSES[PROM],), "watches": (WATCHES,),
         }  # fmt: skip
         net.switch("swa", ("router", "10.20.30.1/24"), *((name, f"{ADDRESSES[name]}/24") for name in HOSTS))
         net.switch("swb", ("router", "10.20.32.1/19"), *((name, f"{at[0]}/19") for name, at in places.items()))
@@ -238,13 +261,26 @@ class Testbed:
     # ---------------------------------------------------------------------------------------------------- starting
     def start(self, running: ExitStack) -> None:
         self._wire()
-        for name in ("redis", "registry", "logs", "cfgdb", "stat-a", "stat-b", "sip-a", "sip-b", "infra", "cloud"):
+        for name in (
+            "redis",
+            "registry",
+            "logs",
+            "cfgdb",
+            "stat-a",
+            "stat-b",
+            "sip-a",
+            "sip-b",
+            "infra",
+            "cloud",
+            "watches",
+        ):
             self.rooms[name] = Room(self.net.machines[name])
             running.callback(self.rooms[name].close)
         self.key = make_key(self.folder / "id_ed25519")
         with ThreadPoolExecutor(8) as pool:
             waiting = [
                 *(pool.submit(self._boot, name, running) for name in HOSTS),
+                pool.submit(self._boot_prometheus, running),
                 pool.submit(self._start_redis, running),
                 pool.submit(self._start_config_db, running),
                 pool.submit(self._start_registry, running),
@@ -253,8 +289,9 @@ class Testbed:
             ]
             for one in waiting:
                 one.result()
-        self.hosts = {name: self.hosts[name] for name in HOSTS}
+        self.hosts = {name: self.hosts[name] for name in HOSTS} | {PROM: self.prometheus}
         self.write_site()
+        self.write_secrets()
         shutil.copy(self.key, self.folder / "site/id_ed25519")
 
     def _boot(self, name: str, running: ExitStack) -> None:
@@ -267,14 +304,25 @@ class Testbed:
             },
         )  # fmt: skip
         running.callback(host.stop)
-        docker_socket(host)
-        host.tool("docker", docker())
+        host.tool("docker-compose", COMPOSE_1)
         host.tool("systemctl", SYSTEMCTL)
-        host.tool("dockerd", "#!/bin/sh\n")
         host.run("chmod 755 /etc/docker /etc/docker/certs.d; chronyd -x -f /etc/chrony/chrony.conf")
         shutil.copy(self.key.with_suffix(".pub"), host.folder / "run/authorized_keys")
         host.start_sshd()
+        host.start_docker()
         self.hosts[name] = host
+
+    def _boot_prometheus(self, running: ExitStack) -> None:
+        """A host that is no VM of EXEC: it scrapes them, and the audit may ask from it."""
+        host = boot(
+            self.net.machines[PROM], ADDRESSES[PROM], self.folder / PROM,
+            etc={"resolv.conf": f"nameserver {DNS}\noptions timeout:3 attempts:1\n"},
+        )  # fmt: skip
+        running.callback(host.stop)
+        shutil.copy(self.key.with_suffix(".pub"), host.folder / "run/authorized_keys")
+        host.start_sshd()
+        host.start_prometheus()
+        self.prometheus = host
 
     def _start_auditor(self, running: ExitStack) -> None:
         self.auditor = boot(
@@ -288,7 +336,7 @@ class Testbed:
             [*self.auditor.inside, sys.executable, "-m", "tests.testbed.auditor"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self.folder / "auditor.log").open("wb"), text=True,
             cwd=_ROOT,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "PYTHONPATH": str(_ROOT)},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "PYTHONPATH": _SOURCES},
         )  # fmt: skip
         running.callback(self._stop_worker)
 
@@ -339,6 +387,13 @@ class Testbed:
         logs.server.address, logs.server.port = "0.0.0.0", 9200
         self.logs = logs
         self.rooms["logs"].do(logs.server.start())
+        self.grafana = self._watch(GRAFANA, 3000)
+        self.portainer = self._watch(PORTAINER, 9000)
+
+    def _watch(self, handler: Handler, port: int) -> HttpsServer:
+        server = HttpsServer(handler, tls=None, address=WATCHES, port=port)
+        self.rooms["watches"].do(server.start())
+        return server
 
     def _door(self, name: str, address: str, port: int, talk, *, tls=None) -> None:  # type: ignore[no-untyped-def]
         door = Door(self.rooms[name], address, port, talk, tls)
@@ -351,11 +406,13 @@ def testbed() -> Iterator[Testbed]:
     """A testbed that is gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="rdbed-", dir="/tmp"))
     folder.chmod(0o755)
+    began = time.monotonic()
     secrets = {name: f"c4nary-{name}-{os.urandom(8).hex()}" for name in SECRETS}
     try:
         with segments() as net, ExitStack() as running:
             bed = Testbed(folder, net, secrets, Papers.issue(folder / "papers"))
             bed.start(running)
+            bed.built = time.monotonic() - began
             yield bed
     finally:
         shutil.rmtree(folder, ignore_errors=True)

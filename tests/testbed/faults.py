@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from readiness.lab.genesys_cloud import REPORTING
+from readiness.lab.genesys_cloud import REPORTING, api_error, rate_limited
+from tests.lab.elements import GRAFANA_WITHOUT_DATABASE, PORTAINER_UNFINISHED, answering, as_page
 from tests.testbed import harms
-from tests.testbed.bed import ADDRESSES, API, CONFIG_DB, LOGIN, LOGS, NAMES, REDIS, REGISTRY, SIPS, STATS, VMS
+from tests.testbed.bed import (
+    ADDRESSES,
+    API,
+    CONFIG_DB,
+    LOGIN,
+    LOGS,
+    NAMES,
+    PROM,
+    REDIS,
+    REGISTRY,
+    SIPS,
+    STATS,
+    VMS,
+)
 from tests.testbed.harms import Harm, Shown
 from tests.testbed.rooms import hanging_up, saying, silent
 
@@ -25,8 +39,8 @@ class Says:
 class Fault:
     """One thing that is wrong; ``changes`` by finding, ``also`` names checks to audit beside the changed ones.
 
-    ``lost``: a machine of which nothing is learnt, and the reason that all its findings give. ``daily``: small and
-    telling enough to be tried with every change of the product.
+    ``lost``: a machine of which nothing is learnt, and the reason that all its findings give. ``gone``: names whose
+    findings are not planned any more.
     """
 
     name: str
@@ -34,7 +48,12 @@ class Fault:
     changes: Mapping[str, Says] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     lost: tuple[str, str] | None = None
-    daily: bool = True
+    gone: tuple[str, ...] = ()
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """What of the testbed it meddles with."""
+        return self.harm.touches
 
     @property
     def only(self) -> tuple[str, ...]:
@@ -126,12 +145,26 @@ UNINTERCEPTED = {f"genesys-cloud.tls-interception[{LOGIN_AT}]": BLOCKED}
 
 
 # ----------------------------------------------------------------------------------- every row, by DROP and REJECT
+KINDS = {
+    "drop": (("DROP",), "firewall"),
+    "port-unreachable": (("REJECT",), "firewall"),
+    "admin-prohibited": (("REJECT", "--reject-with", "icmp-admin-prohibited"), "firewall"),
+    "reset": (("REJECT", "--reject-with", "tcp-reset"), "service"),
+    "host-unreachable": (("REJECT", "--reject-with", "icmp-host-unreachable"), "route"),
+    "net-unreachable": (("REJECT", "--reject-with", "icmp-net-unreachable"), "route"),
+}
+
+EVERY = tuple(KINDS)
+USUAL = ("drop", "port-unreachable", "admin-prohibited", "reset")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Path:
     """A row of the connectivity table as a packet filter sees it; ``behind`` is what cannot be learnt then.
 
     ``shut`` replaces it where the filter resets, which is what a host without the service does; ``silent`` where it
-    drops. ``held``: our own listener waits at the port, so that a reset can only be a filter's.
+    drops. ``held``: our own listener waits at the port, so that a reset can only be a filter's. ``kinds``: in
+    which ways it is tried.
     """
 
     row: str
@@ -146,10 +179,15 @@ class Path:
     silent: Mapping[str, Says] = field(default_factory=dict)
     held: bool = False
     status: str = "fail"
+    kinds: tuple[str, ...] = USUAL
 
     @property
     def finding(self) -> str:
         return f"{self.row}[{self.source}->{self.peer}]"
+
+    def name(self, kind: str) -> str:
+        row = self.row.rpartition(".")[2]
+        return f"{row}-{kind}-{self.source}" + (f"-to-{self.peer.partition(':')[0]}" if self.source == PROM else "")
 
     def blocked(self, *target: str) -> Harm:
         return harms.rule(
@@ -161,48 +199,59 @@ class Path:
 PATHS = (
     Path(row="connectivity.config-db", source="excs-1", peer=CONFIG_DB_AT, address=NAMES[CONFIG_DB][0], port=5432,
          behind=ENGAGE_UNREAD | {f"engage.config-db[{CONFIG_DB_AT}]": BLOCKED},
-         shut={f"engage.config-db[{CONFIG_DB_AT}]": fail("service")}),
+         shut={f"engage.config-db[{CONFIG_DB_AT}]": fail("service")}, kinds=EVERY),
     Path(row="connectivity.stat-server-primary", source="exas-1", peer=STATS_AT[0], address=NAMES[STATS[0]][0],
          port=2060, behind={f"engage.stat-server[{STATS_AT[0]}]": BLOCKED},
          shut={f"engage.stat-server[{STATS_AT[0]}]": fail("service")}),
     Path(row="connectivity.stat-server-backup", source="exas-1", peer=STATS_AT[1], address=NAMES[STATS[1]][0],
          port=2060, behind={f"engage.stat-server[{STATS_AT[1]}]": BLOCKED},
          shut={f"engage.stat-server[{STATS_AT[1]}]": fail("service")}),
-    Path(row="connectivity.sip-server", source="excp-2", peer=SIPS_AT[1], address=NAMES[SIPS[1]][0], port=8000),
+    Path(row="connectivity.sip-server", source="excp-2", peer=SIPS_AT[1], address=NAMES[SIPS[1]][0], port=8000,
+         kinds=EVERY),
     Path(row="connectivity.redis", source="excp-1", peer=REDIS_AT, address=NAMES[REDIS][0], port=6379,
          behind={"redis.latency[excp-1]": BLOCKED}),
     Path(row="connectivity.logging", source="exas-1", peer=LOGS_AT, address=NAMES[LOGS][0], port=9200, status="warn"),
     Path(row="connectivity.genesys-cloud", source="exas-1", peer=LOGIN_AT, address=NAMES[LOGIN][0], port=443),
-    Path(row="connectivity.genesys-cloud", source="excp-2", peer=API_AT, address=NAMES[API][0], port=443),
+    Path(row="connectivity.genesys-cloud", source="excp-2", peer=API_AT, address=NAMES[API][0], port=443,
+         behind={"vm.clock-offset[excp-2]": BLOCKED}),
     Path(row="connectivity.registry", source="excp-2", peer=REGISTRY_AT, address=NAMES[REGISTRY][0], port=443,
          behind={"registry.trusted-by-vms[excp-2]": BLOCKED},
          silent={"registry.trusted-by-vms[excp-2]": unknown("timeout")}),
     Path(row="connectivity.excs-api", source="exas-1", peer="excs-1:3640", address=ADDRESSES["excs-1"], port=3640,
          machine="excs-1", chain="INPUT", behind={"connectivity.excs-inbound[exas-1->excs-1:3640]": fail("firewall")},
-         held=True),
+         silent={"network.interconnect[exas-1->excs-1]": fail("firewall")}, held=True, kinds=EVERY),
+    Path(row="connectivity.excs-inbound", source=PROM, peer="excs-1:3640", address=ADDRESSES["excs-1"], port=3640,
+         machine="excs-1", chain="INPUT", held=True, status="warn", kinds=("drop", "reset")),
+    Path(row="connectivity.exas-inbound", source=PROM, peer="exas-1:3630", address=ADDRESSES["exas-1"], port=3630,
+         machine="exas-1", chain="INPUT", held=True, status="warn", kinds=("drop", "port-unreachable")),
+    Path(row="connectivity.excp-inbound", source=PROM, peer="excp-1:3650", address=ADDRESSES["excp-1"], port=3650,
+         machine="excp-1", chain="INPUT", held=True, status="warn", kinds=("drop", "reset")),
+    Path(row="connectivity.excp-inbound", source=PROM, peer="excp-2:3650", address=ADDRESSES["excp-2"], port=3650,
+         held=True, status="warn", kinds=("drop",)),
+    Path(row="connectivity.sip-server", source="excp-1", peer=SIPS_AT[0], address=NAMES[SIPS[0]][0], port=8000,
+         kinds=("drop",)),
+    Path(row="connectivity.excs-api", source="excp-2", peer="excs-1:3640", address=ADDRESSES["excs-1"], port=3640,
+         machine="excs-1", chain="INPUT", behind={"connectivity.excs-inbound[excp-2->excs-1:3640]": fail("firewall")},
+         silent={"network.interconnect[excp-2->excs-1]": fail("firewall")}, held=True,
+         kinds=("drop",)),
     Path(row="bootstrap.ssh", source="boot-1", peer="exas-1:22", address=ADDRESSES["exas-1"], port=22,
          machine="exas-1", chain="INPUT"),
 )  # fmt: skip
-
-KINDS = {
-    "drop": (("DROP",), "firewall"),
-    "port-unreachable": (("REJECT",), "firewall"),
-    "admin-prohibited": (("REJECT", "--reject-with", "icmp-admin-prohibited"), "firewall"),
-    "reset": (("REJECT", "--reject-with", "tcp-reset"), "service"),
-}
 
 
 def _paths() -> Iterator[Fault]:
     for path in PATHS:
         for kind, (target, lane) in KINDS.items():
-            lane = "firewall" if path.held else lane
+            if kind not in path.kinds:
+                continue
+            lane = "firewall" if path.held and lane == "service" else lane
             behind = {**path.behind, **(path.shut if kind == "reset" else path.silent if kind == "drop" else {})}
+            if path.held and lane == "route":  # the same words come back for all that lie behind
+                behind = {finding: fail(lane) for finding in (*path.behind, *path.silent)}
             yield Fault(
-                name=f"{path.row.rpartition('.')[2]}-{kind}-{path.source}",
+                name=path.name(kind),
                 harm=path.blocked(*target),
                 changes={path.finding: Says(path.status, lane), **behind},
-                also=("engage.*", "redis.*", "registry.*") if kind == "drop" else (),
-                daily=kind == "drop" or path.row in ("connectivity.config-db", "connectivity.sip-server"),
             )
 
 
@@ -227,7 +276,7 @@ NETWORK = (
     ),
     Fault(
         name="dead-sip-server",
-        harm=harms.together(harms.patience(5), harms.unplugged("sip-b")),
+        harm=harms.unplugged("sip-b"),
         changes={
             **each("connectivity.sip-server", fail("route"), *(f"{vm}->{SIPS_AT[1]}" for vm in ("excp-1", "excp-2"))),
             f"engage.sip-server[{SIPS_AT[1]}]": BLOCKED,
@@ -270,6 +319,53 @@ NETWORK = (
         also=("connectivity.*", "network.*"),
     ),
 )
+
+_EXCP_1_DEAF = (
+    each("network.name-resolution", fail("dns"), "excp-1")
+    | {"network.docker-overlap[excp-1]": BLOCKED, "redis.latency[excp-1]": BLOCKED}
+    | {"registry.trusted-by-vms[excp-1]": BLOCKED, "vm.clock-offset[excp-1]": BLOCKED}
+    | edges("connectivity.redis", fail("dns"), REDIS_AT, "excp-1")
+    | edges("connectivity.registry", fail("dns"), REGISTRY_AT, "excp-1")
+    | edges("connectivity.logging", warn("dns"), LOGS_AT, "excp-1")
+    | edges("connectivity.genesys-cloud", fail("dns"), LOGIN_AT, "excp-1")
+    | edges("connectivity.genesys-cloud", fail("dns"), API_AT, "excp-1")
+    | edges("connectivity.sip-server", fail("dns"), SIPS_AT[0], "excp-1")
+    | edges("connectivity.sip-server", fail("dns"), SIPS_AT[1], "excp-1")
+)
+
+NETWORK = (
+    *NETWORK,
+    *(
+        Fault(name=f"dns-all-{answer}-excp-1", harm=harms.told("excp-1", "*", answer), changes=_EXCP_1_DEAF)
+        for answer in ("servfail", "silence")
+    ),
+    Fault(
+        name="one-of-two-addresses-is-dead",
+        harm=harms.told("excp-2", SIPS[1], (*NAMES[SIPS[1]], "10.20.50.99")),
+        changes={f"connectivity.sip-server[excp-2->{SIPS_AT[1]}]": warn("route")}
+        | each("network.name-resolution", warn("dns"), "excp-1", "excp-2"),
+    ),
+    Fault(
+        name="gateway-between-excs-1-and-excp-2",
+        harm=harms.route("excs-1", f"{ADDRESSES['excp-2']}/32", "via", "10.20.30.1"),
+        changes={"network.segment[excs-1,excp-2]": warn("route")},
+        also=("connectivity.*",),
+    ),
+    Fault(
+        name="docker-holds-the-addresses-of-redis",
+        harm=harms.engine("excp-1", subnet="10.20.40.0/24"),
+        changes={
+            "network.docker-overlap[excp-1]": warn("route"),
+            f"redis.outside-docker[{REDIS_AT}]": fail("configuration"),
+        },
+    ),
+    Fault(name="port-taken-on-loopback-excp-1", harm=harms.port_taken("excp-1", 3650, "127.0.0.1"),
+          changes={"vm.ports-free[excp-1]": warn("service")}, also=("connectivity.*", "network.*")),
+    Fault(name="near-other-port-dropped", also=("connectivity.*", "network.*"),
+          harm=harms.rule("router", "FORWARD", "-p", "tcp", "--dport", "8001", "-j", "DROP")),
+    Fault(name="near-docker-network-beside", harm=harms.engine("exas-1", subnet="10.20.64.0/20"),
+          also=("network.docker-overlap", "redis.outside-docker")),
+)  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------- the peers
 _STAT_A = f"connectivity.stat-server-primary[exas-1->{STATS_AT[0]}]"
@@ -339,6 +435,92 @@ PEERS = (
         also=("optional.*", "connectivity.logging"),
     ),
 )
+
+_SIP_B_ODD = {f"connectivity.sip-server[{vm}->{SIPS_AT[1]}]": fail("service") for vm in ("excp-1", "excp-2")} | {
+    f"engage.sip-server[{SIPS_AT[1]}]": fail("service")
+}
+
+PEERS = (
+    *PEERS,
+    *(
+        Fault(name=f"sip-b-is-{what}", harm=harms.answered_by("sip-b", saying(words)), changes=_SIP_B_ODD)
+        for what, words in {
+            "smtp": b"220 mail.example ESMTP Postfix\r\n",
+            "redis": b"-ERR unknown command\r\n",
+            "mysql": b"J\0\0\0\n5.7.44\0\x08\0\0\0abcdefgh\0\xff\xff\x08\x02\0\xff\xc1\x15\0\0\0\0\0\0\0\0\0\0",
+        }.items()
+    ),
+    Fault(name="sip-b-refused", harm=harms.shut("sip-b"), changes=_SIP_B_ODD),
+    Fault(name="near-sip-b-hears-all", harm=harms.answered_by("sip-b", silent), also=("engage.*", "connectivity.*")),
+    Fault(
+        name="config-db-silent",
+        harm=harms.config_db_instead(silent),
+        changes=config_db_down("service"),
+        also=("engage.*", "connectivity.config-db"),
+    ),
+    Fault(
+        name="config-db-is-mysql",
+        harm=harms.config_db_instead(saying(b"J\0\0\0\n5.7.44\0\x08\0\0\0abcdefgh\0\xff\xff\x08\x02\0\xff\xc1\x15\0")),
+        changes=config_db_down("service"),
+        also=("engage.*", "connectivity.config-db"),
+    ),
+    Fault(
+        name="registry-is-a-web-site",
+        harm=harms.registry_instead(answering({}, as_page("Welcome to nginx!", status=404))),
+        changes={f"registry.reachable[{REGISTRY_AT}]": fail("service")}
+        | each("registry.images", BLOCKED, *IMAGES)
+        | edges("connectivity.registry", fail("service"), REGISTRY_AT),
+        also=("registry.*", "connectivity.registry"),
+    ),
+    Fault(
+        name="cloud-overloaded",
+        harm=harms.cloud_answers("login", rate_limited(60)),
+        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": unknown("overload")}
+        | {f"genesys-cloud.{check}[{LOGIN_AT}]": BLOCKED for check in ("organization", "role")},
+        also=("genesys-cloud.*", "connectivity.genesys-cloud"),
+    ),
+    Fault(
+        name="cloud-out-of-order",
+        harm=harms.cloud_answers("login", api_error(503, "service.unavailable", "try again later")),
+        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": unknown("unsupported")}
+        | {f"genesys-cloud.{check}[{LOGIN_AT}]": BLOCKED for check in ("organization", "role")},
+        also=("genesys-cloud.*", "connectivity.genesys-cloud"),
+    ),
+    Fault(
+        name="prometheus-stopped",
+        harm=harms.prometheus_stopped(),
+        changes={"optional.prometheus[10.20.40.62:9090]": warn("service")},
+        also=("connectivity.*",),
+    ),
+    Fault(
+        name="grafana-stopped",
+        harm=harms.watch_stopped("grafana"),
+        changes={"optional.grafana[10.20.40.63:3000]": warn("service")},
+    ),
+    Fault(
+        name="grafana-without-database",
+        harm=harms.watch_says("grafana", GRAFANA_WITHOUT_DATABASE),
+        changes={"optional.grafana[10.20.40.63:3000]": warn("service")},
+    ),
+    Fault(
+        name="portainer-stopped",
+        harm=harms.watch_stopped("portainer"),
+        changes={"optional.container-monitoring[10.20.40.63:9000]": warn("service")},
+    ),
+    Fault(
+        name="portainer-never-set-up",
+        harm=harms.watch_says("portainer", PORTAINER_UNFINISHED),
+        changes={"optional.container-monitoring[10.20.40.63:9000]": warn("service")},
+    ),
+    Fault(
+        name="portainer-is-a-web-site",
+        harm=harms.watch_says("portainer", answering({}, as_page("Welcome to nginx!"))),
+        changes={"optional.container-monitoring[10.20.40.63:9000]": warn("service")},
+    ),
+    Fault(name="logs-red", harm=harms.logs_are("red"), changes={f"optional.logging[{LOGS_AT}]": warn("service")},
+          also=("connectivity.logging",)),
+    Fault(name="near-logs-yellow", harm=harms.logs_are("yellow"), also=("optional.*", "connectivity.logging")),
+)  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------------- TLS
 _PAPERS = {
@@ -495,8 +677,152 @@ RIGHTS = (
     Fault(name="near-clock-off", harm=harms.cloud(clock_offset=timedelta(seconds=1)), also=("vm.clock-offset",)),
 )
 
+RIGHTS = (
+    *RIGHTS,
+    Fault(
+        name="config-db-may-not-connect",
+        harm=harms.sql(
+            "REVOKE CONNECT ON DATABASE genesys_cfg FROM PUBLIC", "GRANT CONNECT ON DATABASE genesys_cfg TO PUBLIC"
+        ),
+        changes=config_db_down("auth"),
+        also=("engage.*", "connectivity.config-db"),
+    ),
+    Fault(
+        name="config-db-of-another-name",
+        harm=harms.declared("database: genesys_cfg", "database: genesys_config"),
+        changes=config_db_down("configuration"),
+        also=("engage.*", "connectivity.config-db"),
+    ),
+    Fault(
+        name="config-db-locked-account",
+        harm=harms.sql("ALTER ROLE exec_ro NOLOGIN", "ALTER ROLE exec_ro LOGIN"),
+        changes=config_db_down("auth"),
+        also=("engage.*", "connectivity.config-db"),
+    ),
+    Fault(
+        name="config-db-is-superuser",
+        harm=harms.sql("ALTER ROLE exec_ro SUPERUSER", "ALTER ROLE exec_ro NOSUPERUSER"),
+        changes={f"engage.read-only-account[{CONFIG_DB_AT}]": warn("configuration")},
+        also=("connectivity.config-db",),
+    ),
+    Fault(
+        name="redis-may-not-write",
+        harm=harms.redis_acl("-@write"),
+        changes={},
+        also=("redis.*", "connectivity.redis"),
+    ),
+    Fault(
+        name="organization-inactive",
+        harm=harms.cloud(organization_state="suspended"),
+        changes={f"genesys-cloud.organization[{LOGIN_AT}]": fail("configuration")},
+        also=("genesys-cloud.*",),
+    ),
+    Fault(
+        name="oauth-ends-soon",
+        harm=harms.cloud(date_to_delete=datetime.now(UTC) + timedelta(days=10)),
+        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": warn("auth")},
+        also=("genesys-cloud.*",),
+    ),
+)
+
 # ------------------------------------------------------------------------------------------------- Redis, registry
+_ENTERPRISE = {f"redis.{check}[{REDIS_AT}]": Says("pass") for check in ("edition", "resiliency", "data-protection")}
+
+
+def _version(name: str, version: str) -> Harm:
+    """Another configured version of an application."""
+    usual = {"sip_harbour_a": "8.1.102.59", "stat_exec_p": "8.5.110.02", "confserv_p": "8.5.101.42"}[name]
+    set_to = "UPDATE cfg_application SET version = '{}' WHERE name = '{}'"
+    return harms.sql(set_to.format(version, name), set_to.format(usual, name))
+
+
 SERVICES = (
+    Fault(
+        name="redis-sentinel",
+        harm=harms.redis_sentinel(),
+        changes={f"redis.{check}[{REDIS_AT}]": unknown("unsupported") for check in _BY_INFO}
+        | edges("connectivity.redis", fail("configuration"), REDIS_AT),
+        also=("redis.*", "connectivity.redis"),
+    ),
+    Fault(
+        name="redis-with-replica",
+        harm=harms.redis_with_replica(),
+        changes={f"redis.resiliency[{REDIS_AT}]": PASS},
+        also=("connectivity.redis",),
+    ),
+    Fault(name="redis-is-enterprise", harm=harms.enterprise(), changes=_ENTERPRISE, also=("connectivity.redis",)),
+    Fault(
+        name="redis-enterprise-oss-cluster",
+        harm=harms.enterprise(oss_cluster=True),
+        changes=_ENTERPRISE | {f"redis.cluster-mode[{REDIS_AT}]": fail("configuration")},
+    ),
+    Fault(
+        name="redis-enterprise-licence-over",
+        harm=harms.enterprise(expired=True),
+        changes=_ENTERPRISE | {f"redis.edition[{REDIS_AT}]": warn("configuration")},
+    ),
+    Fault(
+        name="redis-enterprise-half-of-it-usable",
+        harm=harms.enterprise(memory_size=5_999_999_998),
+        changes=_ENTERPRISE | {f"redis.memory[{REDIS_AT}]": fail("capacity")},
+    ),
+    Fault(
+        name="redis-enterprise-without-replication",
+        harm=harms.enterprise(replication=False),
+        changes={**_ENTERPRISE, f"redis.resiliency[{REDIS_AT}]": fail("configuration")},
+    ),
+    Fault(
+        name="redis-enterprise-without-backup",
+        harm=harms.enterprise(backup=False, backup_status="", last_backup_time=None),
+        changes={**_ENTERPRISE, f"redis.data-protection[{REDIS_AT}]": fail("configuration")},
+    ),
+    Fault(
+        name="near-two-gigabytes-exactly",
+        harm=harms.together(
+            harms.sql(
+                "UPDATE cfg_person SET state = 2 WHERE dbid BETWEEN 10990 AND 11486",
+                "UPDATE cfg_person SET state = 1 WHERE dbid BETWEEN 10990 AND 11486",
+            ),
+            harms.capacity(1000, 5),
+            harms.redis_set("maxmemory", "2000000000"),
+        ),
+        also=("redis.*", "engage.*"),
+    ),
+    Fault(
+        name="more-agents-than-declared",
+        harm=harms.capacity(1400, 8),
+        changes={f"engage.inventory[{CONFIG_DB_AT}]": warn("capacity")},
+        also=("redis.*",),
+    ),
+    Fault(
+        name="sip-server-8.0",
+        harm=_version("sip_harbour_a", "8.0.400.90"),
+        changes={f"engage.version[{SIPS_AT[0]}]": fail("version")},
+    ),
+    Fault(
+        name="sip-server-8.5",
+        harm=_version("sip_harbour_a", "8.5.000.01"),
+        changes={f"engage.version[{SIPS_AT[0]}]": PASS},
+    ),
+    Fault(
+        name="stat-server-8.1",
+        harm=_version("stat_exec_p", "8.1.200.55"),
+        changes={f"engage.version[{STATS_AT[0]}]": fail("version")},
+    ),
+    Fault(name="near-stat-server-8.5.0", harm=_version("stat_exec_p", "8.5.000.00"), also=("engage.*",)),
+    Fault(
+        name="stat-server-disabled",
+        harm=harms.sql(
+            "UPDATE cfg_application SET state = 2 WHERE name = 'stat_exec_p'",
+            "UPDATE cfg_application SET state = 1 WHERE name = 'stat_exec_p'",
+        ),
+        changes={_STAT_A_RUNS: warn("configuration")},
+    ),
+    Fault(
+        name="config-server-8.1",
+        harm=_version("confserv_p", "8.1.300.25"),
+        changes={f"engage.version[{CONFIG_DB_AT}]": fail("version")},
+    ),
     Fault(
         name="redis-7",
         harm=harms.redis_instead("redis-server"),
@@ -510,7 +836,8 @@ SERVICES = (
     Fault(
         name="redis-replica",
         harm=harms.redis_replica(),
-        changes={f"redis.{check}[{REDIS_AT}]": unknown("unsupported") for check in _BY_INFO},
+        changes={f"redis.{check}[{REDIS_AT}]": unknown("unsupported") for check in _BY_INFO}
+        | edges("connectivity.redis", warn("configuration"), REDIS_AT),
     ),
     Fault(
         name="redis-evicts",
@@ -585,7 +912,7 @@ MACHINES = (
         harm=harms.engine("excp-1", version="19.03.15"),
         changes={"vm.docker[excp-1]": fail("version")},
     ),
-    Fault(name="near-docker-20", harm=harms.engine("excp-1", version="20.10.0"), also=("vm.*",)),
+    Fault(name="near-docker-20", harm=harms.engine("excp-1", version="20.0.0"), also=("vm.*",)),
     Fault(
         name="docker-absent",
         harm=harms.no_engine("exas-1"),
@@ -598,30 +925,40 @@ MACHINES = (
     ),
     Fault(
         name="docker-denied",
-        harm=harms.tool(
-            "exas-1",
-            "docker",
-            "#!/bin/sh\ncase $* in *--version*) echo 'Docker version 24.0.7, build afdd53b';;\n"
-            "'compose version') echo 'Docker Compose version v2.20.2';;\n"
-            "*) echo 'permission denied while trying to connect to the Docker daemon socket at "
-            "unix:///var/run/docker.sock' >&2; exit 1;; esac\n",
-        ),
-        changes={"vm.docker[exas-1]": unknown("permission"), "network.docker-overlap[exas-1]": unknown("permission")},
-        also=("vm.*", "network.docker-overlap"),
+        harm=harms.engine_denied("exas-1"),
+        changes={
+            "vm.docker[exas-1]": unknown("permission"),
+            "network.docker-overlap[exas-1]": unknown("permission"),
+            f"redis.outside-docker[{REDIS_AT}]": unknown("permission"),
+        },
     ),
     Fault(
         name="docker-hangs",
-        harm=harms.tool(
-            "exas-1",
-            "docker",
-            "#!/bin/sh\ncase $* in *--version*) echo 'Docker version 24.0.7, build afdd53b';;\n*) sleep 300;; esac\n",
-        ),
-        changes={"vm.docker[exas-1]": unknown("timeout"), "vm.compose[exas-1]": unknown("timeout")},
-        also=("vm.*",),
+        harm=harms.engine_hangs("exas-1"),
+        changes={
+            "vm.docker[exas-1]": unknown("timeout"),
+            "network.docker-overlap[exas-1]": unknown("timeout"),
+            f"redis.outside-docker[{REDIS_AT}]": unknown("timeout"),
+        },
+    ),
+    Fault(
+        name="docker-stopped",
+        harm=harms.engine_stopped("exas-1"),
+        changes={"vm.docker[exas-1]": fail("service"), "network.docker-overlap[exas-1]": BLOCKED},
+    ),
+    Fault(
+        name="docker-client-only",
+        harm=harms.no_engine("exas-1", client=True),
+        changes={"vm.docker[exas-1]": fail("service"), "network.docker-overlap[exas-1]": BLOCKED},
+    ),
+    Fault(
+        name="docker-is-podman",
+        harm=harms.tool("excp-2", "docker", "#!/bin/sh\necho 'podman version 4.9.4'\n"),
+        changes={"vm.docker[excp-2]": fail("configuration")},
     ),
     Fault(
         name="compose-absent",
-        harm=harms.engine("excs-1", compose="echo \"docker: 'compose' is not a docker command.\" >&2; exit 1"),
+        harm=harms.without_tool("excs-1", "docker-compose"),
         changes={"vm.compose[excs-1]": fail("service")},
     ),
     Fault(
@@ -638,7 +975,9 @@ MACHINES = (
     Fault(
         name="kernel-32-bit",
         harm=harms.tool("excp-2", "uname", _uname("5.10.0-8-686", "i686")),
-        changes={"vm.os[excp-2]": fail("configuration")},
+        # The images are there for 64-bit machines alone, so not for every VM that is to run them.
+        changes={"vm.os[excp-2]": fail("configuration")} | each("registry.images", fail("configuration"), *IMAGES),
+        also=("registry.*",),
     ),
     Fault(
         name="one-processor", harm=harms.hardware("excs-1", processors=1), changes={"vm.cpu[excs-1]": warn("capacity")}
@@ -672,6 +1011,65 @@ MACHINES = (
         also=("bootstrap.*",),
     ),
     Fault(
+        name="memory-7.9",
+        harm=harms.hardware("exas-1", blocks=59),
+        changes={"vm.memory[exas-1]": warn("capacity")},
+    ),
+    Fault(
+        name="clock-never-set",
+        harm=harms.clock_never_set("exas-1"),
+        changes={"vm.time-sync[exas-1]": fail("time")},
+    ),
+    Fault(
+        name="three-vms",
+        harm=harms.declared("  - {name: excp-2, role: excp, host: 10.20.30.14}\n", ""),
+        changes={"vm.roles[site]": fail("configuration")},
+        gone=("excp-2",),
+        also=("*",),
+    ),
+    Fault(
+        name="vm-not-built",
+        harm=harms.declared("role: excp, host: 10.20.30.14}", "role: excp}"),
+        changes={"vm.roles[site]": unknown("undeclared")},
+        lost=("excp-2", "undeclared"),
+        also=("*",),
+    ),
+    Fault(
+        name="two-roles-swapped",
+        harm=harms.declared("{name: excp-2, role: excp,", "{name: excp-2, role: exas,"),
+        changes={"vm.roles[site]": fail("configuration")},
+        also=("vm.roles",),
+    ),
+    Fault(
+        name="bootstrap-is-no-linux",
+        harm=harms.tool("boot-1", "uname", "#!/bin/sh\necho 'FreeBSD 13.2-RELEASE amd64'\n"),
+        changes={"bootstrap.os[boot-1]": fail("configuration")},
+    ),
+    Fault(
+        name="bootstrap-docker-19",
+        harm=harms.engine("boot-1", version="19.03.15"),
+        changes={"bootstrap.docker[boot-1]": fail("version")},
+    ),
+    Fault(name="near-bootstrap-docker-20", harm=harms.engine("boot-1", version="20.0.0"), also=("bootstrap.*",)),
+    Fault(
+        name="bootstrap-python-3.8",
+        harm=harms.tool("boot-1", "python3", "#!/bin/sh\nprintf '3.8.20\\n23.0.1\\n'\n"),
+        changes={"bootstrap.python[boot-1]": warn("version")},
+    ),
+    Fault(
+        name="near-bootstrap-python-3.9",
+        harm=harms.tool("boot-1", "python3", "#!/bin/sh\nprintf '3.9.0\\n20.2.3\\n'\n"),
+        also=("bootstrap.*",),
+    ),
+    Fault(
+        name="bootstrap-no-python",
+        harm=harms.hidden("boot-1", "python3*", "pip3*", "pip"),
+        changes={
+            "bootstrap.python[boot-1]": fail("version"),
+            "bootstrap.pip[boot-1]": fail("configuration"),
+        },
+    ),
+    Fault(
         name="bootstrap-no-pip",
         harm=harms.hidden("boot-1", "pip3", "pip"),
         changes={"bootstrap.pip[boot-1]": warn("configuration")},
@@ -692,6 +1090,24 @@ SSH = (
     Fault(name="near-no-forwarding", harm=harms.sshd("excs-1", "AllowTcpForwarding no"), also=("*",)),
     Fault(name="near-max-sessions-1", harm=harms.sshd("exas-1", "MaxSessions 1"), also=("*",)),
     Fault(name="near-max-startups-2", harm=harms.sshd("excp-1", "MaxStartups 2"), also=("*",)),
+    Fault(
+        name="near-no-forwarding-no-python",
+        also=("*",),
+        harm=harms.together(harms.sshd("exas-1", "DisableForwarding yes"), harms.hidden("exas-1", "python3")),
+    ),
+    Fault(
+        name="near-max-sessions-1-no-forwarding",
+        also=("*",),
+        harm=harms.sshd("excs-1", "MaxSessions 1", "AllowTcpForwarding no"),
+    ),
+    Fault(
+        name="near-ssh-banner",
+        also=("*",),
+        harm=harms.together(
+            harms.file("exas-1", "/run/banner", "*** Authorised use only \033[5m*** \xe9\n"),
+            harms.sshd("exas-1", "Banner /run/banner"),
+        ),
+    ),
     Fault(name="near-no-python", harm=harms.hidden("excp-1", "python3"), also=("*",)),
     Fault(name="no-python-no-perl", harm=harms.hidden("excp-1", "python3", "perl"), also=("*",)),
     Fault(name="near-noisy-shell", harm=harms.file("excp-1", "/etc/ssh/sshrc", _NOISE), also=("*",)),
@@ -719,7 +1135,7 @@ SSH = (
     ),
     Fault(
         name="vm-gone",
-        harm=harms.together(harms.patience(5), harms.unplugged("excp-2")),
+        harm=harms.unplugged("excp-2"),
         changes={"bootstrap.ssh[boot-1->excp-2:22]": fail("route")}
         | {
             f"redis.outside-docker[{REDIS_AT}]": unknown("unreachable"),
@@ -730,4 +1146,49 @@ SSH = (
     ),
 )
 
+_EXCP_2_LOST = ("vm.one-component-each[site]", f"redis.outside-docker[{REDIS_AT}]")
+
+SSH = (
+    *SSH,
+    Fault(
+        name="ssh-key-unknown",
+        harm=harms.no_key("excp-2"),
+        changes={finding: unknown("auth") for finding in _EXCP_2_LOST} | {"bootstrap.ssh[boot-1->excp-2:22]": PASS},
+        lost=("excp-2", "auth"),
+        also=("*",),
+    ),
+    Fault(
+        name="ssh-hangs-after-accept",
+        harm=harms.hangs_after_accept("excp-2"),
+        changes={finding: unknown("timeout") for finding in _EXCP_2_LOST}
+        | {"bootstrap.ssh[boot-1->excp-2:22]": fail("service")},
+        lost=("excp-2", "timeout"),
+        also=("*",),
+    ),
+    Fault(
+        name="bootstrap-down",
+        harm=harms.sshd_down("boot-1"),
+        changes={
+            "optional.grafana[10.20.40.63:3000]": unknown("unreachable"),
+            "optional.container-monitoring[10.20.40.63:9000]": unknown("unreachable"),
+        },
+        lost=("boot-1", "unreachable"),
+        also=("*",),
+    ),
+    Fault(
+        name="prometheus-host-down",
+        harm=harms.sshd_down(PROM),
+        changes={"optional.prometheus[10.20.40.62:9090]": unknown("unreachable")},
+        lost=("[prometheus->", "unreachable"),
+        also=("*",),
+    ),
+)
+
 FAULTS = (*_paths(), *NETWORK, *PEERS, *_tls(), *RIGHTS, *SERVICES, *MACHINES, *SSH)
+
+UNCHANGED = {
+    "planning.limitations-reviewed": "nothing can probe it: a person attests it, and its status stays",
+    "redis.dba-owned": "nothing can probe it: a person attests it, and its status stays",
+    "redis.scalability": "nothing can probe it: a person attests it, and its status stays",
+}
+"""Checks that no fault of the catalogue can change, and why."""

@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ParamSpec
 
-from readiness.lab.genesys_cloud import GenesysCloudState
+from readiness.lab.genesys_cloud import Fault, GenesysCloudState
+from readiness.lab.https import Answer, Handler, HttpsServer
+from readiness.lab.redis_enterprise import Cluster, User, database
 from tests.testbed import bed as places
 from tests.testbed.bed import SYSTEMCTL, Testbed, docker
-from tests.testbed.hosts import Hardware, docker_socket
-from tests.testbed.rooms import Talk, relay
+from tests.testbed.hosts import Hardware
+from tests.testbed.rooms import Door, Room, Talk, relay, silent
 from tests.testbed.services import Redis
 
-Harm = Callable[[Testbed], AbstractContextManager[None]]
-P = ParamSpec("P")
+_SERVICES = ("redis", "registry", "config_db", "cloud", "logs", "grafana", "portainer", "prometheus", "enterprise")
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,29 @@ class _Harm:
     def __call__(self, bed: Testbed) -> AbstractContextManager[None]:
         return self.kind(bed, *self.words, **dict(self.settings))
 
+    @property
+    def touches(self) -> frozenset[str]:
+        """What it meddles with; two harms of the same thing are no two things that are wrong."""
+        name, first = self.kind.__name__, str(self.words[0]) if self.words else ""
+        if name == "together":
+            return frozenset().union(*(harm.touches for harm in self.words if isinstance(harm, _Harm)))
+        if name in ("rule", "told", "route"):
+            return frozenset()
+        if name in ("same_boot_id", "same_machine_id"):
+            return frozenset(map(str, self.words))
+        if name in ("capacity", "declared"):
+            return frozenset({"site file"})
+        service = {"hba": "config_db", "sql": "config_db", "image_gone": "registry", "image_for": "registry"}.get(name)
+        if service is None and name.startswith(_SERVICES):
+            service = next(one for one in _SERVICES if name.startswith(one))
+        return frozenset({service or first.replace("-db", "_db").replace("oauth-client", "cloud")})
+
     def __repr__(self) -> str:
         said = [*map(repr, self.words), *(f"{key}={value!r}" for key, value in self.settings)]
         return f"{self.kind.__name__}({', '.join(said)})"
+
+
+Harm = _Harm
 
 
 def _harm(kind: Callable[..., Iterator[None]]) -> Callable[..., Harm]:
@@ -247,6 +268,85 @@ def stopped(bed: Testbed, service: str) -> Iterator[None]:
         bed.config_db.start()
 
 
+@_harm
+def registry_instead(bed: Testbed, handler: Handler) -> Iterator[None]:
+    """Some web server has the registry's address and certificate."""
+    bed.registry.stop()
+    tls = bed.papers.context(places.REGISTRY)
+    other = HttpsServer(handler, tls=tls, address="0.0.0.0", port=443)
+    bed.rooms["registry"].do(other.start())
+    try:
+        yield
+    finally:
+        bed.rooms["registry"].do(other.close())
+        bed.registry.start(bed.papers.certificate(places.REGISTRY, "127.0.0.1"))
+
+
+@_harm
+def config_db_instead(bed: Testbed, talk: Talk) -> Iterator[None]:
+    """Some other server has the Config DB's address and port."""
+    bed.config_db.stop()
+    door = Door(bed.rooms["cfgdb"], bed.config_db.address, 5432, talk)
+    door.open()
+    try:
+        yield
+    finally:
+        door.close()
+        bed.config_db.start()
+
+
+@_harm
+def cloud_answers(bed: Testbed, path: str, answer: Answer) -> Iterator[None]:
+    """Genesys Cloud answers this to a path, to every path of ``login`` or ``api``."""
+    bed.cloud.faults[path] = Fault(answer)
+    try:
+        yield
+    finally:
+        del bed.cloud.faults[path]
+
+
+@_harm
+def logs_are(bed: Testbed, status: str) -> Iterator[None]:
+    """The health of the log system's cluster."""
+    usual, bed.logs.status = bed.logs.status, status
+    try:
+        yield
+    finally:
+        bed.logs.status = usual
+
+
+@_harm
+def watch_stopped(bed: Testbed, name: str) -> Iterator[None]:
+    """``grafana`` or ``portainer`` does not run."""
+    server: HttpsServer = getattr(bed, name)
+    bed.rooms["watches"].do(server.close())
+    try:
+        yield
+    finally:
+        bed.rooms["watches"].do(server.start())
+
+
+@_harm
+def watch_says(bed: Testbed, name: str, handler: Handler) -> Iterator[None]:
+    """Something else answers in place of ``grafana`` or ``portainer``."""
+    server: HttpsServer = getattr(bed, name)
+    usual, server._handler = server._handler, handler
+    try:
+        yield
+    finally:
+        server._handler = usual
+
+
+@_harm
+def prometheus_stopped(bed: Testbed) -> Iterator[None]:
+    host = bed.prometheus
+    host.run("kill -9 $(cat /run/prometheus.pid)")
+    try:
+        yield
+    finally:
+        host.start_prometheus()
+
+
 # ------------------------------------------------------------------------------------------------------------- redis
 @_harm
 def redis_set(bed: Testbed, key: str, value: str) -> Iterator[None]:
@@ -313,15 +413,77 @@ def redis_replica(bed: Testbed) -> Iterator[None]:
 
 
 @_harm
-def patience(bed: Testbed, seconds: int) -> Iterator[None]:
-    """Another limit for a connect, where a fault needs time to show itself."""
-    usual, bed.connect = bed.connect, seconds
+def redis_with_replica(bed: Testbed) -> Iterator[None]:
+    """Another redis-server follows it."""
+    main = bed.redis
+    other = Redis(
+        main.room, bed.folder / f"redis-{time.monotonic_ns()}", main.binary, 6391, main.password,
+        (f"replicaof 127.0.0.1 {main.port}", "masteruser exec", f"masterauth {main.password}"),
+    )  # fmt: skip
+    other.start()
+    while other.control.info("replication")["master_link_status"] != "up":
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        other.stop()
+
+
+@_harm
+def redis_sentinel(bed: Testbed) -> Iterator[None]:
+    """A Sentinel answers in place of the database that it watches."""
+    options = (f"sentinel monitor exec 127.0.0.1 {bed.redis.port} 1",)
+    other = Redis(
+        bed.rooms["redis"], bed.folder / f"redis-{time.monotonic_ns()}", bed.redis.binary, 6390, bed.redis.password,
+        options, sentinel=True,
+    )  # fmt: skip
+    other.start()
+    door = bed.doors["redis"]
+    usual, tls = door.talk, door.tls
+    door.become(talk=relay(6390), tls=tls)
+    try:
+        yield
+    finally:
+        door.become(talk=usual, tls=tls)
+        other.stop()
+
+
+ENTERPRISE_API = """\
+  enterprise_api:
+    url: https://redis.demo-harbour.example:9443
+    username: viewer
+    password: {file: secrets/redis-api}
+    ca_file: ca.pem
+"""
+
+
+@_harm
+def enterprise(bed: Testbed, *, expired: bool = False, **settings: object) -> Iterator[None]:
+    """The database is one of Redis Enterprise, whose REST API tells of it; the site file names the API."""
+    its = {
+        "memory_size": 8_000_000_000, "replication": True, "tls_mode": "enabled", "default_user": False,
+        "eviction_policy": "noeviction", "backup": True, "backup_status": "idle",
+        "last_backup_time": f"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}",
+        "data_persistence": "aof", **settings,
+    }  # fmt: skip
+    cluster = Cluster(
+        {"viewer": User(bed.secrets["redis-api"])},
+        [database(host=places.REDIS, port=6379, **its)],  # type: ignore[arg-type]
+        expired=expired,
+    )
+    tls = bed.papers.context(places.REDIS)
+    api = HttpsServer(cluster, tls=tls, address=places.NAMES[places.REDIS][0], port=9443)
+    room = bed.rooms["redis"]
+    room.do(api.start())
+    edit = ("registry:\n", f"{ENTERPRISE_API}registry:\n")
+    bed.edits.append(edit)
     bed.write_site()
     try:
         yield
     finally:
-        bed.connect = usual
+        bed.edits.remove(edit)
         bed.write_site()
+        room.do(api.close())
 
 
 @_harm
@@ -334,6 +496,18 @@ def capacity(bed: Testbed, agents: int, caps: int) -> Iterator[None]:
         yield
     finally:
         bed.agents, bed.caps = usual
+        bed.write_site()
+
+
+@_harm
+def declared(bed: Testbed, text: str, instead: str) -> Iterator[None]:
+    """Other words in the site file."""
+    bed.edits.append((text, instead))
+    bed.write_site()
+    try:
+        yield
+    finally:
+        bed.edits.remove((text, instead))
         bed.write_site()
 
 
@@ -426,6 +600,35 @@ def sshd_down(bed: Testbed, machine: str) -> Iterator[None]:
 
 
 @_harm
+def no_key(bed: Testbed, machine: str) -> Iterator[None]:
+    """The audit's key is not known there."""
+    file = bed.hosts[machine].folder / "run/authorized_keys"
+    usual = file.read_text()
+    file.write_text("")
+    try:
+        yield
+    finally:
+        file.write_text(usual)
+
+
+@_harm
+def hangs_after_accept(bed: Testbed, machine: str) -> Iterator[None]:
+    """What listens for SSH accepts and never says a word, as a host does that has run out of memory."""
+    host = bed.hosts[machine]
+    host.stop_sshd()
+    place = bed.net.machines[machine]
+    room = Room(place)
+    door = Door(room, host.address, 22, silent)
+    door.open()
+    try:
+        yield
+    finally:
+        door.close()
+        room.close()
+        host.start_sshd()
+
+
+@_harm
 def new_host_key(bed: Testbed, machine: str) -> Iterator[None]:
     """The host was made anew: it shows another key than the confirmed one."""
     host = bed.hosts[machine]
@@ -481,28 +684,79 @@ def tool(bed: Testbed, machine: str, name: str, script: str) -> Iterator[None]:
 
 @_harm
 def engine(bed: Testbed, machine: str, **settings: str) -> Iterator[None]:
-    """Another Docker engine."""
+    """A Docker engine of another version or with other networks than the real one."""
     host = bed.hosts[machine]
     host.tool("docker", docker(**settings))
     try:
         yield
     finally:
-        host.tool("docker", docker())
+        (host.folder / "sbin/docker").unlink()
+
+
+_GONE = "#!/bin/sh\nprintf 'LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n'\n"
+_DEAD = SYSTEMCTL.replace("active", "inactive").replace("running", "dead")
 
 
 @_harm
-def no_engine(bed: Testbed, machine: str) -> Iterator[None]:
-    """A host on which Docker was never installed."""
+def no_engine(bed: Testbed, machine: str, *, client: bool = False) -> Iterator[None]:
+    """A host on which Docker was never installed, or only its client."""
     host = bed.hosts[machine]
-    socket = host.folder / "run/docker.sock"
-    host.tool("systemctl", "#!/bin/sh\nprintf 'LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n'\n")
-    socket.unlink()
+    host.tool("systemctl", _GONE)
+    host.stop_docker()
     try:
-        with host.hidden("docker", "dockerd"):
+        with host.hidden(*(() if client else ("docker", "docker-compose")), "dockerd"):
             yield
     finally:
-        docker_socket(host)
+        host.start_docker()
         host.tool("systemctl", SYSTEMCTL)
+
+
+@_harm
+def engine_stopped(bed: Testbed, machine: str) -> Iterator[None]:
+    """An engine that is installed and does not run."""
+    host = bed.hosts[machine]
+    host.tool("systemctl", _DEAD)
+    host.stop_docker()
+    try:
+        yield
+    finally:
+        host.start_docker()
+        host.tool("systemctl", SYSTEMCTL)
+
+
+@_harm
+def engine_hangs(bed: Testbed, machine: str) -> Iterator[None]:
+    """An engine that accepts and never answers."""
+    host = bed.hosts[machine]
+    host.run("kill -STOP $(cat /run/docker.pid)")
+    try:
+        yield
+    finally:
+        host.run("kill -CONT $(cat /run/docker.pid)")
+
+
+@_harm
+def engine_denied(bed: Testbed, machine: str) -> Iterator[None]:
+    """The audit's account is not of the group that owns the engine's socket."""
+    host = bed.hosts[machine]
+    host.run("chgrp 0 /run/docker.sock")
+    try:
+        yield
+    finally:
+        host.run("chgrp exec /run/docker.sock")
+
+
+@_harm
+def without_tool(bed: Testbed, machine: str, name: str) -> Iterator[None]:
+    """A program of the host's own is gone."""
+    host = bed.hosts[machine]
+    place = host.folder / "sbin" / name
+    usual = place.read_text()
+    place.unlink()
+    try:
+        yield
+    finally:
+        host.tool(name, usual)
 
 
 @_harm
@@ -543,18 +797,27 @@ def same_machine_id(bed: Testbed, machine: str, other: str) -> Iterator[None]:
 def no_chronyd(bed: Testbed, machine: str) -> Iterator[None]:
     """The time service of a host is stopped."""
     host = bed.hosts[machine]
-    host.run(
-        "kill $(cat /run/chronyd.pid);"
-        " for i in 1 2 3 4 5 6 7 8 9; do [ -e /run/chronyd.pid ] || exit 0; sleep 0.1; done"
-    )
+    host.stop_chronyd()
     try:
         yield
     finally:
-        host.run("rm -f /run/chronyd.pid; chronyd -x -f /etc/chrony/chrony.conf")
-        host.run(
-            "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do"
-            " chronyc -n tracking | grep -q 'Leap status *: Normal' && break; sleep 1; done"
-        )
+        host.start_chronyd()
+
+
+@_harm
+def clock_never_set(bed: Testbed, machine: str) -> Iterator[None]:
+    """The time service runs and has never heard its server."""
+    host = bed.hosts[machine]
+    usual = host.read("/etc/chrony/chrony.conf") or ""
+    host.write("/etc/chrony/chrony.conf", usual.replace(places.DNS, "10.20.60.99"))
+    host.stop_chronyd()
+    host.run("chronyd -x -f /etc/chrony/chrony.conf")
+    try:
+        yield
+    finally:
+        host.stop_chronyd()
+        host.write("/etc/chrony/chrony.conf", usual)
+        host.start_chronyd()
 
 
 @_harm

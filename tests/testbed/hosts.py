@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -37,6 +36,9 @@ mount --bind "$1/boot_id" /proc/sys/kernel/random/boot_id
 mount --bind "$1/meminfo" /proc/meminfo
 mount --bind "$1/online" /sys/devices/system/cpu/online
 mount --bind "$1/memory" /sys/devices/system/memory
+mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+mkdir /sys/fs/cgroup/devices
+mount -t cgroup -o devices cgroup /sys/fs/cgroup/devices 2>/dev/null || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 touch "$1/up"
 exec 3<&0
 cat <&3 >/dev/null &
@@ -143,6 +145,42 @@ class Host:
         path.write_text(script)
         path.chmod(0o755)
 
+    def start_docker(self) -> None:
+        """Start this host's own engine; it answers the account when this returns."""
+        self.run(
+            f"dockerd -s vfs --data-root {self.folder}/docker --exec-root /run/docker -p /run/docker.pid"
+            f" -H unix:///run/docker.sock -G {UID} >/run/docker.log 2>&1 &"
+        )
+        self._until("docker -H unix:///run/docker.sock version >/dev/null 2>&1", "/run/docker.log")
+
+    def stop_docker(self) -> None:
+        """Stop the engine; its socket is gone with it."""
+        self.run("kill $(cat /run/docker.pid)")
+        self._until("[ ! -e /run/docker.pid ]", "/run/docker.log")
+        self.run("rm -f /run/docker.sock")
+
+    def stop_chronyd(self) -> None:
+        self.run("kill $(cat /run/chronyd.pid)")
+        self._until("[ ! -e /run/chronyd.pid ]", "/run/chronyd.log")
+
+    def start_chronyd(self) -> None:
+        """Start the time service; it has set itself by its server when this returns."""
+        self.run("chronyd -x -f /etc/chrony/chrony.conf")
+        self._until("chronyc -n tracking | grep -q 'Leap status *: Normal'", "/run/chronyd.log")
+
+    def start_prometheus(self) -> None:
+        """Start a Prometheus that scrapes nothing."""
+        self.write("/run/prometheus.yml", "global: {scrape_interval: 60s}\n")
+        self.run(
+            f"prometheus --config.file=/run/prometheus.yml --storage.tsdb.path=/run/prometheus"
+            f" --web.listen-address={self.address}:9090 >/run/prometheus.log 2>&1 & echo $! >/run/prometheus.pid"
+        )
+        self._until(f"curl -sf http://{self.address}:9090/-/ready >/dev/null", "/run/prometheus.log")
+
+    def _until(self, met: str, log: str) -> None:
+        if self.run(f"for i in $(seq 300); do {met} && exit; sleep 0.1; done; echo late") == "late\n":
+            raise TimeoutError(f"{self.name}: {self.read(log)}")
+
     @contextmanager
     def hidden(self, *programs: str) -> Iterator[None]:
         """Take programs away from everybody on this host."""
@@ -234,9 +272,3 @@ def boot(machine: Namespace, address: str, folder: Path, *, etc: dict[str, str])
     )  # fmt: skip
     host.hardware(Hardware())
     return host
-
-
-def docker_socket(host: Host) -> None:
-    """Leave a socket where Docker's would be."""
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(host.folder / "run/docker.sock"))

@@ -75,6 +75,7 @@ class Redis:
     port: int
     password: str
     options: tuple[str, ...] = ()
+    sentinel: bool = False
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,11 +85,12 @@ class Redis:
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "redis.conf"
+        memory = () if self.sentinel else ('save ""', "maxmemory 4000000000")
         config.write_text(
             "\n".join(
                 [
                     f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.folder / 's'}", "daemonize no",
-                    f"dir {self.folder}", 'save ""', "protected-mode no", "maxmemory 4000000000",
+                    f"dir {self.folder}", "protected-mode no", *memory,
                     "user owner on nopass ~* &* +@all",
                     "user default off",
                     f"user exec on >{self.password} ~* &* +@all",
@@ -96,7 +98,9 @@ class Redis:
                 ]
             )
         )  # fmt: skip
-        self._process = self.room.spawn(self.binary, config, log=self.folder / "log")
+        self._process = self.room.spawn(
+            self.binary, config, *(["--sentinel"] if self.sentinel else []), log=self.folder / "log"
+        )
         _until(lambda: self.control.ping(), self.folder / "log", redis.ConnectionError)
 
     def stop(self) -> None:
