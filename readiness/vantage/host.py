@@ -329,7 +329,7 @@ class Host(Vantage):
         return await _shared(self._names[name])
 
     async def _look_up(self, batch: Batch[str, Resolution]) -> None:
-        limit = max(1, round(self.limits.conversation))
+        limit = max(1, round(self.limits.look_up))
         token = shell.token()
         asked: list[str] = []
 
