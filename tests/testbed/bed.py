@@ -148,7 +148,10 @@ def missing() -> str:
         return "needs root, to make hosts of namespaces"
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     gone = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
-    return f"needs {', '.join(gone)} on this machine" if gone else ""
+    if gone:
+        return f"needs {', '.join(gone)} on this machine"
+    allowed = subprocess.run(["unshare", "--mount", "--net", "true"], check=False, capture_output=True).returncode == 0
+    return "" if allowed else "needs the right to make namespaces and to mount (a privileged container, or a machine)"
 
 
 @dataclass

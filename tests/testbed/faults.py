@@ -467,23 +467,21 @@ PEERS = (
     Fault(
         name="registry-is-a-web-site",
         harm=harms.registry_instead(answering({}, as_page("Welcome to nginx!", status=404))),
-        changes={f"registry.reachable[{REGISTRY_AT}]": fail("service")}
+        changes={f"registry.reachable[{REGISTRY_AT}]": fail("configuration")}
         | each("registry.images", BLOCKED, *IMAGES)
-        | edges("connectivity.registry", fail("service"), REGISTRY_AT),
+        | edges("connectivity.registry", fail("configuration"), REGISTRY_AT),
         also=("registry.*", "connectivity.registry"),
     ),
     Fault(
         name="cloud-overloaded",
         harm=harms.cloud_answers("login", rate_limited(60)),
-        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": unknown("overload")}
-        | {f"genesys-cloud.{check}[{LOGIN_AT}]": BLOCKED for check in ("organization", "role")},
+        changes=dict.fromkeys(CLOUD_UNASKED, unknown("overload")),
         also=("genesys-cloud.*", "connectivity.genesys-cloud"),
     ),
     Fault(
         name="cloud-out-of-order",
         harm=harms.cloud_answers("login", api_error(503, "service.unavailable", "try again later")),
-        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": unknown("unsupported")}
-        | {f"genesys-cloud.{check}[{LOGIN_AT}]": BLOCKED for check in ("organization", "role")},
+        changes=dict.fromkeys(CLOUD_UNASKED, unknown("unreachable")),
         also=("genesys-cloud.*", "connectivity.genesys-cloud"),
     ),
     Fault(
@@ -515,7 +513,7 @@ PEERS = (
     Fault(
         name="portainer-is-a-web-site",
         harm=harms.watch_says("portainer", answering({}, as_page("Welcome to nginx!"))),
-        changes={"optional.container-monitoring[10.20.40.63:9000]": warn("service")},
+        changes={"optional.container-monitoring[10.20.40.63:9000]": warn("configuration")},
     ),
     Fault(name="logs-red", harm=harms.logs_are("red"), changes={f"optional.logging[{LOGS_AT}]": warn("service")},
           also=("connectivity.logging",)),
@@ -1110,6 +1108,7 @@ SSH = (
     ),
     Fault(name="near-no-python", harm=harms.hidden("excp-1", "python3"), also=("*",)),
     Fault(name="no-python-no-perl", harm=harms.hidden("excp-1", "python3", "perl"), also=("*",)),
+    Fault(name="near-noisy-bash", harm=harms.noisy_bash("excs-1"), also=("*",)),
     Fault(name="near-noisy-shell", harm=harms.file("excp-1", "/etc/ssh/sshrc", _NOISE), also=("*",)),
     Fault(
         name="host-key-changed",

@@ -15,7 +15,7 @@ from readiness.lab.https import Answer, Handler, HttpsServer
 from readiness.lab.redis_enterprise import Cluster, User, database
 from tests.testbed import bed as places
 from tests.testbed.bed import SYSTEMCTL, Testbed, docker
-from tests.testbed.hosts import Hardware
+from tests.testbed.hosts import HOME, USER, Hardware
 from tests.testbed.rooms import Door, Room, Talk, relay, silent
 from tests.testbed.services import Redis
 
@@ -640,6 +640,19 @@ def new_host_key(bed: Testbed, machine: str) -> Iterator[None]:
     finally:
         host.run("mv -f /run/kept/* /etc/ssh/; rmdir /run/kept")
         host.start_sshd()
+
+
+@_harm
+def noisy_bash(bed: Testbed, machine: str) -> Iterator[None]:
+    """The account's shell is a bash whose .bashrc talks, to both of its outputs, in no encoding."""
+    host = bed.hosts[machine]
+    rc = f"{HOME}/.bashrc"
+    host.run(f"sed -i '/^{USER}:/s,:/bin/sh$,:/bin/bash,' /etc/passwd")
+    host.write(rc, "echo 'Welcome!'; printf '\\377\\033[2J\\r=== motd\\n--- 0\\n'; echo 'all is logged' >&2; cd /\n")
+    try:
+        yield
+    finally:
+        host.run(f"rm {rc}; sed -i '/^{USER}:/s,:/bin/bash$,:/bin/sh,' /etc/passwd")
 
 
 @_harm
