@@ -19,7 +19,7 @@ from readiness.model import Cause, Judgement, Lane, Outcome, Reason, TargetKind,
 from readiness.plan import AnyCheck, plan
 from readiness.probe import HostProbe
 from readiness.probes.docker import ReadDocker
-from readiness.probes.linux import Pip, Python, Pythons, ReadPythons, ReadSystem
+from readiness.probes.linux import Family, Pip, Python, Pythons, ReadPythons, ReadSystem
 from readiness.site import Absent, Bootstrap, Role, Vm
 from readiness.vantage import HostAccess
 from tests.lab.engine import site
@@ -154,11 +154,14 @@ def test_pip3_is_a_command_that_runs(name: str, outcome: Outcome, says: str) -> 
         ("ubuntu-20.04", "apt-get install -y python3 python3-pip", "apt-get install -y python3-pip"),
         ("sles-15", "install python311 python311-pip", "install python3-pip"),
         ("amazon-2", "Amazon Linux 2023", "yum install -y python3-pip"),
+        ("arch", "# install Python 3.9 or later", "python3 -m ensurepip --upgrade"),
     ],
 )
 def test_python_and_pip_come_by_the_distributions_own_tool(name: str, python: str, pip: str) -> None:
     """The remedies are written for the very distribution."""
-    system = read(ReadSystem("vm"), name)
+    system = replace(read(ReadSystem("vm"), "debian-12"), id="arch", family=Family.OTHER)
+    if name != "arch":
+        system = read(ReadSystem("vm"), name)
     nothing = read(ReadPythons("vm"), "amazon-2~none")
     assert python in RecentPython().judge(target(), nothing, system).remedy
     assert pip in PipThere().judge(target(), nothing, system).remedy
@@ -222,5 +225,8 @@ def test_ssh_has_an_edge_to_every_vm() -> None:
     )
     assert isinstance(settled, Settled)
     assert settled.target.name == "boot-1->exas-1:22"
+    (without,) = SshToVms().targets(site(bootstrap=BOOT, vms=()))
+    assert isinstance(without, Settled)
+    assert (without.target.name, without.judgement.outcome) == ("vms", UNKNOWN)
     edges = SshToVms().targets(site(bootstrap=replace(BOOT, host=None), vms=vms))
     assert [one.target.name for one in edges if isinstance(one, Settled)] == ["boot-1->excs-1:22", "boot-1->exas-1:22"]

@@ -450,6 +450,7 @@ def with_api(**changes: object) -> Redis:
         ((ANSWER,), "notredislabs.com", Outcome.WEAK),
         ((replace(ANSWER, modules=("search /enterprise-managed",)),), "redis.acme.example", Outcome.MET),
         ((replace(ANSWER, modules=("search /opt/search.so",)),), "redis.acme.example", Outcome.WEAK),
+        ((replace(ANSWER, info=None, info_refusal="NOPERM"),), "redis.acme.example", Outcome.UNKNOWN),
         ((ANSWER, CLUSTER), "redis.acme.example", Outcome.MET),
         ((UNREAD, CLUSTER), "redis.acme.example", Outcome.MET),
         ((info(product=Product.KEYDB), CLUSTER), "redis.acme.example", Outcome.MISSED),
@@ -684,6 +685,37 @@ def test_backups_show_in_the_api_or_not_at_all(facts: tuple[object, ...], outcom
         assert "append-only file: on" in judgement.observed
 
 
+@pytest.mark.parametrize(
+    ("changes", "observed", "labels"),
+    [
+        ({}, "append-only file: on", ["Append-only file", "Snapshot"]),
+        ({"aof_enabled": False}, "append-only file: off", ["Append-only file", "Snapshot"]),
+        ({"aof_enabled": None}, "", ["Snapshot"]),
+        ({"rdb_last_save": None}, "append-only file: on", ["Append-only file"]),
+        (
+            {"rdb_last_save_ok": False},
+            "append-only file: on; snapshot: last attempt failed",
+            ["Append-only file", "Snapshot"],
+        ),
+    ],
+)
+def test_persistence_is_shown_as_far_as_it_is_told(
+    changes: dict[str, object], observed: str, labels: list[str]
+) -> None:
+    """Each of the two kinds shows where INFO speaks of it; neither is a backup."""
+    judgement = judged(RedisDataProtected, info(**changes))
+    assert judgement.outcome is Outcome.MANUAL
+    assert observed in judgement.observed
+    assert [piece.label for piece in judgement.evidence if piece.label in ("Append-only file", "Snapshot")] == labels
+
+
+def test_memory_in_use_is_shown_where_it_is_told() -> None:
+    """How full the database is decides nothing, and is no figure where INFO has none."""
+    for used, shown in ((500_000_000, ["500 MB"]), (None, [])):
+        judgement = judged(RedisMemorySuffices, info(maxmemory=2 * GB, used_memory=used))
+        assert [piece.value for piece in judgement.evidence if piece.label == "Used now"] == shown
+
+
 def test_a_login_that_nobody_declared_is_asked_for() -> None:
     """Redis is there and asks who comes: what is missing is a line of the site file, not a path."""
     asking = replace(
@@ -743,6 +775,9 @@ def test_what_only_people_know_is_left_to_them(facts: tuple[object, ...]) -> Non
         entry = f'- {{check: {check.requirement.id}, target: "redis.acme.example:6379"'
         assert entry in judgement.remedy
         assert "CHG1" in judgement.remedy
+    (asked,) = RedisOwnedByDbas().targets(planned())
+    assert isinstance(asked, ServiceTarget)
+    assert RedisOwnedByDbas().needs(asked) == ()
 
 
 # ---- redis.outside-docker ---------------------------------------------------------------------------------------
@@ -780,6 +815,7 @@ OUTSIDE = (names("10.10.3.20"), holding("10.10.1.11/24"), docker("172.17.0.0/16"
         ((names("10.10.3.20"), OUTSIDE[1], NO_RIGHT), Outcome.UNKNOWN, "10.10.3.20"),
         ((names("10.10.3.20"), UNREAD, OUTSIDE[2]), Outcome.UNKNOWN, "10.10.3.20"),
         ((names("172.17.0.5"), UNREAD, OUTSIDE[2]), Outcome.MISSED, "172.17.0.5"),
+        ((names("10.10.3.20"), UNREAD, NO_DOCKER), Outcome.UNKNOWN, "10.10.3.20"),
         ((names(error="Name or service not known"), *OUTSIDE[1:]), Outcome.UNKNOWN, "no address"),
         ((UNREAD, *OUTSIDE[1:]), Outcome.UNKNOWN, "no address"),
     ],
@@ -807,6 +843,23 @@ def test_the_address_of_another_vm_counts_too() -> None:
     judgement = judged(RedisOutsideDocker, *OUTSIDE, *other, on=planned(vms=VMS[2:]))
     assert judgement.outcome is Outcome.MISSED
     assert "exas-1" in judgement.summary
+
+
+def test_loopback_is_the_vm_that_resolved_it() -> None:
+    """127.0.0.1 is another machine on each VM: only the one whose resolver gives it runs Redis itself."""
+    for other in (UNREAD, names("10.10.3.20"), names(error="Name or service not known")):
+        facts = (names("127.0.0.1"), *OUTSIDE[1:], other, *OUTSIDE[1:])
+        judgement = judged(RedisOutsideDocker, *facts, on=planned(vms=VMS[2:]))
+        assert judgement.outcome is Outcome.MISSED
+        assert judgement.observed == f"127.0.0.1 is {VMS[2].name} itself"
+
+
+def test_without_a_built_vm_no_place_can_be_seen() -> None:
+    """Nobody is there to resolve the name."""
+    judgement = judged(RedisOutsideDocker, on=planned(vms=(replace(VMS[2], host=None),)))
+    assert judgement.outcome is Outcome.UNKNOWN
+    assert judgement.reason is not None
+    assert judgement.reason.code is Cause.UNDECLARED
 
 
 def test_a_vm_that_is_not_built_leaves_it_open() -> None:
@@ -849,6 +902,8 @@ def test_each_vm_is_asked_for_name_addresses_and_docker() -> None:
         ),
         (replace(ANSWER, nameless=Nameless.UNSEEN), Outcome.UNKNOWN, None, ""),
         (replace(ANSWER, info=None, info_refusal="NOPERM"), Outcome.UNKNOWN, None, ""),
+        (REFUSED, Outcome.UNKNOWN, None, ""),
+        (replace(ANSWER, info=None, ending=Ending.LOGIN_REFUSED, nameless=Nameless.UNSEEN), Outcome.UNKNOWN, None, ""),
         (replace(ANSWER, info=None, info_refusal="NOPERM", certificate=None), Outcome.MISSED, Lane.TLS, "in clear"),
     ],
 )
@@ -871,6 +926,22 @@ def test_a_login_that_was_not_seen_demanded_has_its_own_reason() -> None:
     assert judgement.reason.enable.endswith("PING")
 
 
+@pytest.mark.parametrize(
+    "fact", [UNREAD, REFUSED, replace(ANSWER, ending=Ending.LOADING, info=None, nameless=Nameless.UNSEEN)]
+)
+@pytest.mark.parametrize("check", [RedisSecured, RedisNeverEvicts])
+def test_what_only_redis_itself_can_show_waits_for_it(check: type[AnyCheck], fact: object) -> None:
+    """The cluster's API knows the database; what a stranger is told at the endpoint, it does not."""
+    silent = api(eviction_policy="")
+    judgement = judged(check, fact, silent, on=planned(with_api()))
+    assert judgement.outcome is Outcome.UNKNOWN
+    assert judgement.reason is not None
+    assert (judgement.reason.code, judgement.reason.by) == (
+        Cause.BLOCKED,
+        "connectivity.redis[excs-1->redis.acme.example:6379]",
+    )
+
+
 def test_the_password_to_set_is_left_to_the_reader() -> None:
     """The commands against an open door are quoted for a shell and carry a placeholder, no secret."""
     judgement = judged(RedisSecured, replace(ANSWER, nameless=Nameless.OPEN, certificate=None))
@@ -887,6 +958,8 @@ def test_the_password_to_set_is_left_to_the_reader() -> None:
         ((info(maxmemory_policy=None),), Outcome.UNKNOWN),
         ((info(maxmemory_policy="volatile-lru"), api(eviction_policy="noeviction")), Outcome.MET),
         ((ANSWER, api(eviction_policy="volatile-lru")), Outcome.MISSED),
+        ((info(maxmemory_policy="volatile-lru", evicted_keys=None),), Outcome.MISSED),
+        ((replace(info(maxmemory_policy="volatile-lru"), modules=("search /enterprise-managed",)),), Outcome.MISSED),
     ],
 )
 def test_only_noeviction_keeps_every_key(facts: tuple[object, ...], outcome: Outcome) -> None:
@@ -932,6 +1005,9 @@ def test_latency_is_measured_on_each_vm() -> None:
     ]  # fmt: skip
     first = found[0]
     assert isinstance(first, VmTarget)
+    (without,) = RedisNear().targets(planned(vms=()))
+    assert isinstance(without, Settled)
+    assert (without.target.name, without.judgement.outcome) == ("vms", Outcome.UNKNOWN)
     assert RedisNear().needs(first) == (MeasureLatency("excs-1", AT.host, AT.port),)
     path = MeasureLatency("excs-1", AT.host, AT.port).parse(
         '{"addresses": [], "error": "Name or service not known", "tried": []}'

@@ -90,6 +90,13 @@ def system(kernel: str = "5.14.0", *, machine: str = "x86_64", bits: int | None 
     return replace(known, **changes)  # type: ignore[arg-type]
 
 
+def distribution(name: str) -> System:
+    """A recorded one, or one that the checks know no package tool of."""
+    if name == "arch":
+        return system(name="Arch Linux", id="arch", version_id="", family=Family.OTHER)
+    return read(ReadSystem("vm"), name)
+
+
 def demand_actionable(judged: Judgement) -> None:
     """What is no pass says what to do there, for which machine, and who is to be asked."""
     if judged.outcome in (WEAK, MISSED):
@@ -263,11 +270,12 @@ def test_kernels_compare_number_by_number(kernel: str, outcome: Outcome) -> None
         ("ubuntu-20.04", "linux-generic-hwe-20.04"),
         ("debian-11", "linux-image-amd64"),
         ("sles-15", "zypper --non-interactive update kernel-default"),
+        ("arch", "# upgrade the release"),
     ],
 )
 def test_a_new_kernel_comes_by_the_distributions_own_tool(name: str, command: str) -> None:
-    """The remedy for an old kernel is written for the very distribution."""
-    fact = replace(read(ReadSystem("vm"), name), kernel="4.17.0")
+    """The remedy for an old kernel is written for the very distribution; of another it only says what to renew."""
+    fact = replace(distribution(name), kernel="4.17.0")
     assert command in RecentKernel().judge(one(), fact).remedy
 
 
@@ -437,11 +445,12 @@ def test_versions_of_the_engine_compare_as_numbers(version: str, outcome: Outcom
         ("sles-15", ["SUSEConnect -p sle-module-containers/15.5/x86_64", "zypper --non-interactive install docker"]),
         ("amazon-2", ["amazon-linux-extras install -y docker"]),
         ("amazon-2023", ["dnf install -y docker"]),
+        ("arch", ["https://docs.docker.com/engine/install/"]),
     ],
 )
 def test_an_engine_comes_by_the_distributions_own_tool(name: str, commands: list[str]) -> None:
     """The remedy is for the very distribution, and starts the engine."""
-    remedy = DockerEngine().judge(one(), Docker(engine=Engine.ABSENT), read(ReadSystem("vm"), name)).remedy
+    remedy = DockerEngine().judge(one(), Docker(engine=Engine.ABSENT), distribution(name)).remedy
     assert all(command in remedy for command in commands)
     assert "systemctl enable --now docker" in remedy
 
@@ -485,11 +494,13 @@ def test_either_compose_will_do(fact: Compose, outcome: Outcome) -> None:
         ("debian-12", "apt-get install -y docker-compose\n"),
         ("sles-15", "zypper --non-interactive install docker-compose"),
         ("amazon-2023", "/usr/local/lib/docker/cli-plugins/docker-compose"),
+        ("arch", "https://docs.docker.com/compose/install/linux/"),
     ],
 )
 def test_compose_comes_from_where_the_engine_came(name: str, package: str) -> None:
     """Docker's own packages and the distribution's do not mix."""
-    facts = Compose("", ""), read(ReadSystem("vm"), name), read(ReadDocker("vm"), name)
+    engine = UNREAD if name == "arch" else read(ReadDocker("vm"), name)
+    facts = Compose("", ""), distribution(name), engine
     assert package in ComposeThere().judge(one(), *facts).remedy
 
 
@@ -560,18 +571,38 @@ def test_maxpoll_16_is_the_longest(longest: float, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "of", "commands"),
+    [
+        ("rhel-9", "rhel-9", ["s/ (min|max)poll [0-9]+//g' /etc/chrony.conf", "restart chronyd"]),
+        ("ubuntu-22.04", "ubuntu-22.04", ["PollIntervalMaxSec=2048", "restart systemd-timesyncd"]),
+        ("sles-15~ntpd", "sles-15", ["s/ (min|max)poll [0-9]+//g' /etc/ntp.conf", "restart ntpd"]),
+        ("sles-15~ntpd", "debian-12", ["/etc/ntp.conf", "restart ntp\n"]),
+    ],
+)
+def test_polls_are_shortened_where_their_keeper_is_told(name: str, of: str, commands: list[str]) -> None:
+    """Each service has its own file, option and name; what polls too rarely now is missed, what may come to is weak."""
+    sync = replace(read(ReadTimeSync("vm"), name), poll=2.0**17, longest=2.0**17)
+    judged = TimeSynchronised().judge(one(Role.EXAS), sync, distribution(of))
+    assert (judged.outcome, judged.lane) == (MISSED, Lane.TIME)
+    assert all(command in f"{judged.remedy}\n" for command in commands)
+    rarer = replace(sync, poll=64.0, longest=2.0**17)
+    assert TimeSynchronised().judge(one(Role.EXAS), rarer, distribution(of)).outcome is WEAK
+
+
+@pytest.mark.parametrize(
     ("name", "commands"),
     [
         ("rhel-8", ["dnf install -y chrony", "/etc/chrony.conf", "restart chronyd"]),
         ("ubuntu-24.04", ["apt-get install -y chrony", "/etc/chrony/chrony.conf", "restart chrony\n"]),
         ("sles-15", ["zypper --non-interactive install chrony", "/etc/chrony.conf"]),
         ("amazon-2", ["yum install -y chrony"]),
+        ("arch", ["# install chrony with this distribution's own tool", "/etc/chrony.conf", "restart chronyd"]),
     ],
 )
 def test_chrony_is_set_up_by_the_distributions_own_tool(name: str, commands: list[str]) -> None:
     """File, service and package are those of the very distribution."""
     sync = read(ReadTimeSync("vm"), "debian-12~none")
-    remedy = TimeSynchronised().judge(one(Role.EXAS), sync, read(ReadSystem("vm"), name)).remedy
+    remedy = TimeSynchronised().judge(one(Role.EXAS), sync, distribution(name)).remedy
     assert all(command in remedy for command in commands)
 
 
