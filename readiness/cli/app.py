@@ -72,6 +72,7 @@ class ReportFormat(StrEnum):
 class SchemaName(StrEnum):
     SITE = "site"
     REPORT = "report"
+    PORTFOLIO = "portfolio"
 
 
 SiteFile = Annotated[Path, typer.Argument(metavar="FILE", help="The site file.", show_default=False)]
@@ -173,19 +174,30 @@ def audit(
     only: Only = None,
     skip: Skip = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="S", min=1, help="Seconds for the whole audit.")
+        float | None, typer.Option("--timeout", metavar="S", min=1, help="Seconds for the whole audit of a site.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when ready only with exceptions.")] = False,
+    at_once: Annotated[
+        int, typer.Option("--at-once", metavar="N", min=1, help="Of several sites, how many at the same time.")
+    ] = 6,
 ) -> None:
     """Audit the planned site from the machines that will run EXEC, and write a scored report.
 
     Exits 0 when ready (or ready with exceptions), 1 when not ready, 2 for a wrong call or site file, 3 when not
-    proven, 4 when the auditor itself failed, 130 when interrupted.
+    proven, 4 when the auditor itself failed, 130 when interrupted. Several site files are audited at the same time:
+    each gets a report of its own, all together an index, and the worst exit code counts.
     """
     from readiness.cli.audit import Call, run
 
     call = Call(
-        out=out, formats=format, baseline=baseline, only=only or [], skip=skip or [], timeout=timeout, strict=strict
+        out=out,
+        formats=format,
+        baseline=baseline,
+        only=only or [],
+        skip=skip or [],
+        timeout=timeout,
+        strict=strict,
+        at_once=at_once,
     )
     raise typer.Exit(run(files, call))
 
@@ -321,7 +333,7 @@ def checks(
 
 @app.command(short_help="Print a JSON Schema.")
 def schema(
-    name: Annotated[SchemaName, typer.Argument(metavar="site|report", help="Which one.", show_default=False)],
+    name: Annotated[SchemaName, typer.Argument(metavar="site|report|portfolio", help="Which one.", show_default=False)],
 ) -> None:
     """Print a JSON Schema, for editors and scripts."""
     import json

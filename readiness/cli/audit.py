@@ -39,6 +39,7 @@ class Call:
     skip: Sequence[str] = ()
     timeout: float | None = None
     strict: bool = False
+    at_once: int = 1
 
 
 def run(files: Sequence[Path], call: Call) -> int:

@@ -31,9 +31,6 @@ from readiness.vantage import HostAccess, Turns
 
 T = TypeVar("T")
 
-AT_ONCE = 12
-"""Sites that are audited at a time: while some wait for their machines, the processor judges and draws others."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -70,7 +67,7 @@ class _Audits:
         self._started_at = started_at
         self._turns = Turns()
         self._stop = asyncio.Event()
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._at_once = asyncio.Semaphore(call.at_once)
         self._machines: dict[tuple[str, ...], asyncio.Lock] = {}
         self._drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drawing")
         self._outcomes: dict[str, Outcome] = {}

@@ -142,7 +142,7 @@ def test_checks_explains_one_and_lists_all() -> None:
     assert "did you mean redis.version?" in wrong.stderr
 
 
-@pytest.mark.parametrize("name", ["site", "report"])
+@pytest.mark.parametrize("name", ["site", "report", "portfolio"])
 def test_schemas_are_printed_as_json(name: str) -> None:
     """For editors and scripts."""
     assert json.loads(call("schema", name).stdout)["$schema"].startswith("https://json-schema.org/")
