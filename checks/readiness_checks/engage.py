@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -436,9 +437,9 @@ class _ServerRuns(Check[ServiceTarget[StatServer], *tuple[ServerFact, ...]]):
     key: ClassVar[str]
     type: ClassVar[AppType]
 
+    @abstractmethod
     def row(self, target: ServiceTarget[StatServer]) -> str:
         """The connectivity row that leads to this server."""
-        raise NotImplementedError
 
     def needs(self, target: ServiceTarget[StatServer]) -> Needs:
         endpoint = target.service.endpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from readiness_checks.engage import (
 
 from readiness.check import Settled
 from readiness.model import Cause, Judgement, Lane, Level, Outcome, Owner, Reason, Unread
+from readiness.plan import AnyCheck
 from readiness.probes import config_db as db
 from readiness.probes.config_db import NEEDED, AppType, ConfigDbSession, ConfigDbTalk, ConfiguredServer, Table
 from readiness.probes.names import Name, Names
 from readiness.probes.postgres import PgEnding, PgRefusal
 from readiness.probes.tcp import AddressPath, TcpPath
-from readiness.probes.tls import TlsFailure, TlsTrouble
+from readiness.probes.tls import Certificate, TlsFailure, TlsTrouble
 from readiness.site import (
     Absent,
     Capacity,
@@ -208,6 +210,29 @@ def test_the_remedy_for_pg_hba_is_the_line_itself() -> None:
     """It names database, account and the address of the VM that was refused."""
     remedy = config_db(refusal(PgEnding.REFUSED, "28000")).remedy
     assert "hostssl  genesys_cfg  exec_ro  10.0.0.1/32  scram-sha-256" in remedy
+
+
+def test_the_evidence_of_a_session_shows_how_it_was_secured() -> None:
+    """TLS and its certificate, or that there was none; tables as far as they can be read; a replica as such."""
+    shown = {piece.label: piece for piece in config_db(talk(session(in_recovery=True))).evidence}
+    assert "TLSv1.3" in shown["PostgreSQL session"].value
+    assert shown["PostgreSQL session"].level is Level.AUTHENTICATED
+    assert "Replica" in shown
+    assert "Certificate" not in shown
+    certificate = Certificate(
+        subject="CN=cfgdb.example",
+        issuer="CN=ACME CA",
+        names=("cfgdb.example",),
+        not_before=datetime(2026, 1, 1, tzinfo=UTC),
+        not_after=datetime(2027, 11, 23, tzinfo=UTC),
+        fingerprint="00",
+        seen_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    shown = {piece.label: piece for piece in config_db(talk(session(tls_version="", certificate=certificate))).evidence}
+    assert "without TLS" in shown["PostgreSQL session"].value
+    assert "Replica" not in shown
+    assert shown["Certificate"].value == "CN=cfgdb.example, issued by CN=ACME CA, until 2027-11-23"
+    assert shown["Certificate"].level is Level.PROTOCOL
 
 
 def test_a_closed_way_is_another_finding() -> None:
@@ -477,6 +502,52 @@ def test_without_a_config_db_to_read_nothing_is_judged(config_db: ConfigDb | Abs
     """Declared versions are for a person, the rest says what is missing."""
     targets = EngageVersions().targets(planned(config_db=config_db))
     assert [target.judgement.outcome for target in targets if isinstance(target, Settled)] == outcomes
+
+
+UNBUILT = tuple(
+    vm(name, role, None) for name, role in (("excs-1", Role.EXCS), ("exas-1", Role.EXAS), ("excp-1", Role.EXCP))
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "key", "names"),
+    [
+        (ConfigDbRuns, "config_db", ["config_db"]),
+        (SipServersRun, "sip_servers", ["sip_servers"]),
+        (StatServersRun, "stat_servers", ["stat_servers.primary", "stat_servers.backup"]),
+    ],
+)
+@pytest.mark.parametrize(("absent", "outcome"), [(Absent.UNDECLARED, Outcome.UNKNOWN), (Absent.NONE, Outcome.MANUAL)])
+def test_a_server_that_is_not_declared_keeps_its_row(
+    check: type[AnyCheck], key: str, names: list[str], absent: Absent, outcome: Outcome
+) -> None:
+    """Undeclared is unknown, none is for a person; a planned VM that nobody can ask from is undeclared too."""
+    declared = StatServers(primary=absent, backup=absent) if key == "stat_servers" else absent
+    settled = [one for one in check().targets(planned(**{key: declared})) if isinstance(one, Settled)]
+    assert [(one.target.name, one.judgement.outcome) for one in settled] == [(name, outcome) for name in names]
+    for one in check().targets(planned(vms=UNBUILT)):
+        assert isinstance(one, Settled)
+        assert one.judgement.reason is not None
+        assert (one.judgement.outcome, one.judgement.reason.code) == (Outcome.UNKNOWN, Cause.UNDECLARED)
+        assert "role: " in one.judgement.reason.detail
+
+
+def test_versions_wait_for_an_excs_vm_that_can_ask() -> None:
+    """A declared version is for a person; what only the Config DB knows needs a machine that reads it."""
+    targets = EngageVersions().targets(planned(vms=UNBUILT))
+    assert [one.judgement.outcome for one in targets if isinstance(one, Settled)] == [
+        Outcome.UNKNOWN,
+        Outcome.MANUAL,
+        Outcome.UNKNOWN,
+        Outcome.UNKNOWN,
+    ]
+
+
+def test_names_are_resolved_for_the_servers_that_are_declared() -> None:
+    """A SIP Server without a Stat Server beside it is asked for all the same."""
+    missing = StatServers(primary=Absent.NONE, backup=Absent.NONE)
+    targets = [one for one in EngageVersions().targets(planned(stat_servers=missing)) if isinstance(one, CoreTarget)]
+    assert any("sip1" in str(need) for need in EngageVersions().needs(targets[-1]))
 
 
 # -- beyond the page

@@ -315,6 +315,15 @@ def test_every_other_answer_has_its_status(
     _is_whole(found)
 
 
+def test_who_may_not_be_told_is_told_what_it_lacks() -> None:
+    """An account that was let in lacks a privilege; where nobody was asked, something stands before the element."""
+    let_in = judged(LoggingRuns, answer(LoggingRuns, Ending.WITHHELD, login=Login.ACCEPTED))
+    assert "cluster privilege `monitor`" in let_in.remedy
+    assert "cluster privilege" not in judged(LoggingRuns, answer(LoggingRuns, Ending.WITHHELD)).remedy
+    grafana = answer(GrafanaRuns, Ending.WITHHELD, login=Login.ACCEPTED)
+    assert "cluster privilege" not in judged(GrafanaRuns, grafana).remedy
+
+
 def test_every_ending_is_judged() -> None:
     """An ending that somebody adds cannot be forgotten here."""
     for ending in Ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -150,6 +151,28 @@ def test_machines_that_were_passed_by_are_named() -> None:
     assert "exas-1 could not reach it" in reachable(talk()).reasoning
 
 
+def test_what_the_pass_rests_on_is_told() -> None:
+    """An account, one that could not be tried, an open door, plain HTTP: the reader learns what was proven."""
+    assert "as an engine's login tries it" in reachable(talk()).reasoning
+    assert "could not be told" in reachable(talk(login=Login.UNTOLD)).reasoning
+    anybody = talk(door(200), Scheme.OPEN, Login.NONE)
+    assert "lets anybody in" in reachable(anybody).reasoning
+    assert "lets anybody in" not in reachable(anybody, username=None).reasoning
+    assert "plain HTTP" in reachable(anybody, url="http://r.example").reasoning
+    assert "plain HTTP" not in reachable(anybody).reasoning
+    assert "could not reach it" not in reachable(replace(anybody, passed_by={})).reasoning
+
+
+def test_the_evidence_shows_what_the_door_showed() -> None:
+    """A certificate and a login show where there was one; a refused account proves the protocol alone."""
+    shown = [(piece.label, piece.level) for piece in reachable(talk()).evidence]
+    assert shown == [("GET /v2/", Level.PROTOCOL), ("Certificate", Level.PROTOCOL), ("Login", Level.AUTHENTICATED)]
+    clear = replace(door(), certificate=None)
+    assert [piece.label for piece in reachable(talk(clear, login=Login.NONE)).evidence] == ["GET /v2/"]
+    refused_account = reachable(talk(login=Login.REFUSED)).evidence
+    assert [piece.level for piece in refused_account if piece.label == "Login"] == [Level.PROTOCOL]
+
+
 # -- images
 
 
@@ -207,6 +230,26 @@ def test_an_image_counts_for_the_vms_architecture(
     assert (judgement.outcome, judgement.lane) == (outcome, lane), judgement
     if outcome in (Outcome.MISSED, Outcome.WEAK):
         assert IMAGE in judgement.remedy or "docker buildx" in judgement.remedy
+
+
+def test_the_evidence_of_an_image_is_worth_what_the_account_is() -> None:
+    """Read with an account that was accepted it is authenticated; without, or not found, it is the protocol's."""
+
+    def shown(answer: ImageAnswer, login: Login = Login.TAKEN) -> list[tuple[str, str, Level]]:
+        evidence = holds(answer, "x86_64", login=login).evidence
+        return [(piece.label, piece.value, piece.level) for piece in evidence if piece.label != "GET /v2/"]
+
+    held = image(Holding.HELD, "linux/amd64", digest="sha256:00ff")
+    for login, level in ((Login.TAKEN, Level.AUTHENTICATED), (Login.NONE, Level.PROTOCOL)):
+        assert shown(held, login) == [
+            ("Manifest", "status 200", level),
+            ("Digest", "sha256:00ff", level),
+            ("Platforms", "linux/amd64", level),
+        ]
+    assert shown(image(Holding.MISSING, said="MANIFEST_UNKNOWN")) == [
+        ("Manifest", "status 404 (MANIFEST_UNKNOWN)", Level.PROTOCOL)
+    ]
+    assert shown(image(Holding.UNCLEAR, status=None)) == [("Manifest", "no answer", Level.DECLARED)]
 
 
 def test_without_a_declared_account_a_refusal_breaks_no_rule() -> None:
@@ -301,6 +344,9 @@ def test_what_is_not_declared_keeps_its_row() -> None:
         assert (undeclared.judgement.outcome, none.judgement.outcome) == (Outcome.UNKNOWN, Outcome.MANUAL)
     (bare,) = RegistryImages().targets(planned(images=()))
     assert isinstance(bare, Settled)
+    (empty,) = RegistryTrustedByVms().targets(replace(planned(), vms=()))
+    assert isinstance(empty, Settled)
+    assert (empty.target.name, empty.judgement.outcome) == ("vms", Outcome.UNKNOWN)
     unbuilt = site(registry=registry(), vms=(Vm(name="a", role=Role.EXCS, host=None, address=None, port=None),))
     for check in (RegistryReachable, RegistryImages, RegistryTrustedByVms):
         assert all(isinstance(one, Settled) for one in check().targets(unbuilt))

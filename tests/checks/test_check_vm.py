@@ -456,6 +456,24 @@ def test_an_engine_comes_by_the_distributions_own_tool(name: str, commands: list
 
 
 @pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("rhel-8", "dnf remove -y podman-docker"),
+        ("debian-12", "apt-get remove -y podman-docker"),
+        ("sles-15", "zypper --non-interactive remove podman-docker"),
+        ("arch", "https://docs.docker.com/engine/install/"),
+    ],
+)
+def test_podman_makes_way_by_the_distributions_own_tool(name: str, command: str) -> None:
+    """Its shim is removed before Docker Engine comes, where the tool for it is known."""
+    podman = Docker(engine=Engine.PODMAN, version="4.9.4")
+    judged = DockerEngine().judge(one(), podman, distribution(name))
+    assert (judged.outcome, judged.lane) == (MISSED, Lane.CONFIGURATION)
+    assert command in judged.remedy
+    assert ("podman-docker" in judged.remedy) is (name != "arch")
+
+
+@pytest.mark.parametrize(
     ("name", "platform", "command"),
     [
         ("debian-12", "Docker Engine - Community", "apt-get install -y docker-ce docker-ce-cli"),
@@ -822,3 +840,33 @@ def test_sizes_are_rounded_down(size: int, words: str) -> None:
 def test_durations_are_told_in_two_units(seconds: float, words: str) -> None:
     """As people say them."""
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        RecentKernel,
+        SixtyFourBitLinux,
+        EnoughCpu,
+        EnoughMemory,
+        EnoughDisk,
+        DockerEngine,
+        ComposeThere,
+        TimeSynchronised,
+        PortFree,
+    ],
+)
+def test_a_vm_is_asked_about_itself_alone(kind: type[AnyCheck]) -> None:
+    """Every question is put to the machine that the finding is about; what only a remedy needs may stay open."""
+    needs = kind().needs(one(Role.EXAS))
+    asked = [need.probe if isinstance(need, Attempt) else need for need in needs]
+    assert {probe.vantage for probe in asked} == {"exas-1"}
+    assert not isinstance(needs[0], Attempt)
+    assert all(isinstance(need, Attempt) for need in needs[1:])
+
+
+def test_the_roles_are_read_from_the_site_file_alone() -> None:
+    """Counting asks no machine."""
+    (asked,) = RolesPlanned().targets(planned())
+    assert not isinstance(asked, Settled)
+    assert RolesPlanned().needs(asked) == ()
