@@ -207,7 +207,10 @@ def baseline_of(wanted: str, site: Site, folder: Path | None, *, alone: bool = T
     if wanted == "none" or (wanted == "auto" and folder is None):
         return None
     if wanted != "auto":
-        return as_json.read(Path(wanted))
+        given = as_json.read(Path(wanted))
+        if given["run"]["rejudged_from"] is not None:
+            raise as_json.ReportUnreadable(f"{wanted} is a what-if: it shows what would follow, not what was found")
+        return given
     assert folder is not None
     beside = folder.parent.glob("*/report.json") if alone else ()
     earlier = [

@@ -162,7 +162,7 @@ def glance(path: Path) -> Glance | None:
         return Glance(
             slug=str(document["site"]["slug"]),
             started_at=str(run["started_at"]),
-            whole=run["complete"] is True and run["scope"] == "full",
+            whole=run["complete"] is True and run["scope"] == "full" and run["rejudged_from"] is None,
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

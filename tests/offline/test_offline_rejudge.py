@@ -11,6 +11,7 @@ import pytest
 from readiness_reports import as_json
 from readiness_schemas.report import FindingDocument, ReportDocument
 
+from readiness.cli.audit import baseline_of
 from readiness.model import Status, Unread
 from readiness.packs import load_packs
 from readiness.plan import plan
@@ -371,3 +372,18 @@ def test_a_report_that_declares_no_site_is_a_sentence(recorded: ReportDocument, 
     done = call("rejudge", written(as_json.seal_digest(recorded), tmp_path / "r"))
     assert "gremlins: there is no such key" in done.stderr
     assert json.loads((tmp_path / "r" / "report.json").read_text())["site"]["name"] == "ACME Berlin"
+
+
+def test_a_what_if_is_nobodys_baseline(original: ReportDocument, tmp_path: Path) -> None:
+    """What was only supposed is not compared with: refused where it is named, passed over where it lies about."""
+    site = load_site(site_file(tmp_path))
+    folder = tmp_path / "reports" / "later"
+    supposed = tmp_path / "reports" / "supposed" / "report.json"
+    as_json.write(supposed, as_json.dumps(again(original, assume=(f"{SIP}=fail",))))
+    assert baseline_of("auto", site, folder) is None
+    with pytest.raises(as_json.ReportUnreadable, match="is a what-if"):
+        baseline_of(str(supposed), site, folder)
+    as_json.write(tmp_path / "reports" / "earlier" / "report.json", as_json.dumps(as_json.seal_digest(original)))
+    found = baseline_of("auto", site, folder)
+    assert found is not None
+    assert found["run"]["rejudged_from"] is None
