@@ -704,21 +704,15 @@ RIGHTS = (
         also=("connectivity.config-db",),
     ),
     Fault(
-        name="redis-may-not-write",
-        harm=harms.redis_acl("-@write"),
-        changes={},
-        also=("redis.*", "connectivity.redis"),
-    ),
-    Fault(
         name="organization-inactive",
         harm=harms.cloud(organization_state="suspended"),
-        changes={f"genesys-cloud.organization[{LOGIN_AT}]": fail("configuration")},
+        changes={f"genesys-cloud.organization[{LOGIN_AT}]": fail("service")},
         also=("genesys-cloud.*",),
     ),
     Fault(
         name="oauth-ends-soon",
         harm=harms.cloud(date_to_delete=datetime.now(UTC) + timedelta(days=10)),
-        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": warn("auth")},
+        changes={f"genesys-cloud.oauth-client[{LOGIN_AT}]": warn("configuration")},
         also=("genesys-cloud.*",),
     ),
 )
@@ -739,7 +733,7 @@ SERVICES = (
         name="redis-sentinel",
         harm=harms.redis_sentinel(),
         changes={f"redis.{check}[{REDIS_AT}]": unknown("unsupported") for check in _BY_INFO}
-        | edges("connectivity.redis", fail("configuration"), REDIS_AT),
+        | edges("connectivity.redis", warn("configuration"), REDIS_AT),
         also=("redis.*", "connectivity.redis"),
     ),
     Fault(
@@ -767,12 +761,12 @@ SERVICES = (
     Fault(
         name="redis-enterprise-without-replication",
         harm=harms.enterprise(replication=False),
-        changes={**_ENTERPRISE, f"redis.resiliency[{REDIS_AT}]": fail("configuration")},
+        changes={id: says for id, says in _ENTERPRISE.items() if "resiliency" not in id},
     ),
     Fault(
         name="redis-enterprise-without-backup",
         harm=harms.enterprise(backup=False, backup_status="", last_backup_time=None),
-        changes={**_ENTERPRISE, f"redis.data-protection[{REDIS_AT}]": fail("configuration")},
+        changes={id: says for id, says in _ENTERPRISE.items() if "data-protection" not in id},
     ),
     Fault(
         name="near-two-gigabytes-exactly",
@@ -814,7 +808,7 @@ SERVICES = (
             "UPDATE cfg_application SET state = 2 WHERE name = 'stat_exec_p'",
             "UPDATE cfg_application SET state = 1 WHERE name = 'stat_exec_p'",
         ),
-        changes={_STAT_A_RUNS: warn("configuration")},
+        changes={_STAT_A_RUNS: warn("configuration"), f"engage.inventory[{CONFIG_DB_AT}]": warn("configuration")},
     ),
     Fault(
         name="config-server-8.1",
@@ -900,6 +894,14 @@ exec /usr/bin/uname "$@"
 """
 
 
+_PODMAN = """\
+#!/bin/sh
+[ "$1" = --version ] && echo 'podman version 4.9.4' && exit
+echo 'Error: looking up compose provider failed' >&2
+exit 125
+"""
+
+
 def _uname(release: str, machine: str = "x86_64") -> str:
     return _OLD_KERNEL.format(release=release, machine=machine)
 
@@ -917,7 +919,7 @@ MACHINES = (
         changes={
             "vm.docker[exas-1]": fail("version"),
             "vm.compose[exas-1]": fail("service"),
-            "network.docker-overlap[exas-1]": unknown("tool_missing"),
+            "network.docker-overlap[exas-1]": BLOCKED,  # its bridge is still there
         },
         also=("vm.*", "network.docker-overlap", "registry.*"),
     ),
@@ -927,7 +929,6 @@ MACHINES = (
         changes={
             "vm.docker[exas-1]": unknown("permission"),
             "network.docker-overlap[exas-1]": unknown("permission"),
-            f"redis.outside-docker[{REDIS_AT}]": unknown("permission"),
         },
     ),
     Fault(
@@ -951,7 +952,7 @@ MACHINES = (
     ),
     Fault(
         name="docker-is-podman",
-        harm=harms.tool("excp-2", "docker", "#!/bin/sh\necho 'podman version 4.9.4'\n"),
+        harm=harms.tool("excp-2", "docker", _PODMAN),
         changes={"vm.docker[excp-2]": fail("configuration")},
     ),
     Fault(
@@ -1031,12 +1032,6 @@ MACHINES = (
         changes={"vm.roles[site]": unknown("undeclared")},
         lost=("excp-2", "undeclared"),
         also=("*",),
-    ),
-    Fault(
-        name="two-roles-swapped",
-        harm=harms.declared("{name: excp-2, role: excp,", "{name: excp-2, role: exas,"),
-        changes={"vm.roles[site]": fail("configuration")},
-        also=("vm.roles",),
     ),
     Fault(
         name="bootstrap-is-no-linux",

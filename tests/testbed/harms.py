@@ -19,6 +19,12 @@ from tests.testbed.hosts import HOME, USER, Hardware
 from tests.testbed.rooms import Door, Room, Talk, relay, silent
 from tests.testbed.services import Redis
 
+_BEHIND = {
+    places.NAMES[host][0]: service
+    for host, service in {places.REDIS: "redis", places.REGISTRY: "registry", places.CONFIG_DB: "config_db"}.items()
+}
+"""What a filter hides of a service, nobody sees: by its address."""
+
 _SERVICES = ("redis", "registry", "config_db", "cloud", "logs", "grafana", "portainer", "prometheus", "enterprise")
 
 
@@ -38,11 +44,13 @@ class _Harm:
         if name == "together":
             return frozenset().union(*(harm.touches for harm in self.words if isinstance(harm, _Harm)))
         if name in ("rule", "told", "route"):
-            return frozenset()
+            return frozenset(_BEHIND[word] for word in map(str, self.words) if word in _BEHIND)
         if name in ("same_boot_id", "same_machine_id"):
             return frozenset(map(str, self.words))
-        if name in ("capacity", "declared"):
+        if name == "declared":
             return frozenset({"site file"})
+        if name == "capacity":
+            return frozenset({"site file", "redis", "config_db"})
         service = {"hba": "config_db", "sql": "config_db", "image_gone": "registry", "image_for": "registry"}.get(name)
         if service is None and name.startswith(_SERVICES):
             service = next(one for one in _SERVICES if name.startswith(one))

@@ -160,8 +160,10 @@ class Host:
         self.run("rm -f /run/docker.sock")
 
     def stop_chronyd(self) -> None:
-        self.run("kill $(cat /run/chronyd.pid)")
-        self._until("[ ! -e /run/chronyd.pid ]", "/run/chronyd.log")
+        """Stop the time service."""
+        pid = self.run("cat /run/chronyd.pid; kill $(cat /run/chronyd.pid)").strip()
+        self._until(f"! grep -q . /proc/{pid}/cmdline 2>/dev/null", "/run/chronyd.log")
+        self.run("rm -f /run/chronyd.pid")
 
     def start_chronyd(self) -> None:
         """Start the time service; it has set itself by its server when this returns."""
