@@ -74,10 +74,8 @@ class ResolveNames(Probe[Names]):
 
     def parse(self, response: str) -> Names:
         try:
-            return Names(
-                vantage=self.vantage,
-                names={str(item["name"]): _understood(item) for item in json.loads(response)},
-            )
+            told = {str(item["name"]): _understood(item) for item in json.loads(response)}
+            return Names(vantage=self.vantage, names={name: told[name] for name in self.names})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ProbeError(Cause.PARSE, "the recorded names make no sense") from None
 

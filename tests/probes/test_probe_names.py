@@ -76,3 +76,10 @@ def test_a_recording_that_is_none_is_an_error(response: str) -> None:
         return
     with pytest.raises(ProbeError):
         ResolveNames("excs-1", ("a",)).parse(response)
+
+
+def test_an_answer_without_a_name_that_was_asked_for_makes_no_sense() -> None:
+    """Damage to a record is told as such, and no check goes looking for what is not there."""
+    with pytest.raises(ProbeError) as caught:
+        ResolveNames("excs-1", ("a.example", "b.example")).parse('[{"name": "a.example", "addresses": []}]')
+    assert caught.value.reason.code is Cause.PARSE
