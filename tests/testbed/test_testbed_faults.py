@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
+from readiness_schemas.report import FindingDocument
 
 from tests.testbed import table
 from tests.testbed.bed import missing
-from tests.testbed.faults import FAULTS, UNCHANGED
-from tests.testbed.trial import Extent, Trial, conflict, pairs, run, singles
+from tests.testbed.faults import FAULTS, UNCHANGED, Fault, fail, unknown
+from tests.testbed.trial import Extent, Trial, compare, conflict, pairs, run, singles
 
 WANTED = os.environ.get("READINESS_FAULTS", "")
 """``sections``: every fault, audited by the sections that it is about. ``all``: every fault, by a whole audit.
@@ -60,6 +62,44 @@ def test_the_catalogue_names_every_fault_once() -> None:
     names = [fault.name for fault in FAULTS]
     assert len(names) == len(set(names)) >= 100
     assert all(fault.only for fault in FAULTS)
+
+
+def finding(id: str, status: str, why: str = "") -> FindingDocument:
+    reason = {"code": why} if status == "unknown" else None
+    said = {"id": id, "status": status, "lane": None if reason else why, "reason": reason, "summary": "as it is"}
+    return cast(FindingDocument, said)
+
+
+def test_the_table_knows_a_miss_and_a_false_alarm() -> None:
+    """A status, a lane or a reason that is not the wanted one is a miss; so is a finding that is not there any more.
+
+    Whatever else changed is a false alarm, but for a check that measures time.
+    """
+    fault = Fault(
+        name="any",
+        harm=FAULTS[0].harm,
+        changes={
+            "vm.os[a]": fail("version"),
+            "vm.kernel[a]": fail("version"),
+            "vm.docker[a]": unknown("timeout"),
+            "vm.gone[a]": fail("version"),
+        },
+    )
+    usual = {id: finding(id, "pass") for id in (*fault.changes, "vm.cpu[a]", "vm.disk[a]", "redis.latency[a]")}
+    found = [
+        finding("vm.os[a]", "fail", "version"),
+        finding("vm.kernel[a]", "fail", "capacity"),
+        finding("vm.docker[a]", "unknown", "permission"),
+        finding("vm.cpu[a]", "warn", "capacity"),
+        finding("vm.disk[a]", "pass"),
+        finding("redis.latency[a]", "warn", "route"),
+    ]
+    tried = compare(Trial((fault,)), usual, {one["id"]: one for one in found})
+    assert [saw.id for saw in tried.detected] == ["vm.os[a]"]
+    assert [saw.id for saw in tried.missed] == ["vm.kernel[a]", "vm.docker[a]", "vm.gone[a]"]
+    assert [saw.id for saw in tried.false_alarms] == ["vm.cpu[a]"]
+    assert [saw.id for saw in tried.noise] == ["redis.latency[a]"]
+    assert tried.kept == {"vm": 1}
 
 
 def test_pairs_by_a_seed_are_the_same_each_time_and_never_meddle_with_each_other() -> None:
