@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -303,24 +304,27 @@ def trusts(
 
 
 @pytest.mark.parametrize(
-    ("judgement", "outcome", "code"),
+    ("judge", "outcome", "code"),
     [
-        (trusts(Trust.TRUSTED), Outcome.MET, None),
-        (trusts(Trust.UNTRUSTED, Trust.TRUSTED), Outcome.MET, None),
-        (trusts(Trust.UNTRUSTED, insecure=True), Outcome.MET, None),
-        (trusts(Trust.UNTRUSTED), Outcome.MISSED, None),
-        (trusts(Trust.UNTRUSTED, Trust.UNTRUSTED), Outcome.MISSED, None),
-        (trusts(Trust.UNTRUSTED, insecure=None), Outcome.MISSED, None),
-        (trusts(Trust.UNTRUSTED, hidden=True), Outcome.UNKNOWN, Cause.PERMISSION),
-        (trusts(Trust.UNREACHED), Outcome.UNKNOWN, Cause.BLOCKED),
-        (trusts(Trust.UNTRIED), Outcome.UNKNOWN, Cause.TOOL_MISSING),
-        (trusts(Trust.UNTRIED, plain=True, insecure=True), Outcome.MET, None),
-        (trusts(Trust.UNTRIED, plain=True, insecure=False), Outcome.MISSED, None),
-        (trusts(Trust.UNTRIED, plain=True, insecure=None), Outcome.UNKNOWN, Cause.PERMISSION),
+        (lambda: trusts(Trust.TRUSTED), Outcome.MET, None),
+        (lambda: trusts(Trust.UNTRUSTED, Trust.TRUSTED), Outcome.MET, None),
+        (lambda: trusts(Trust.UNTRUSTED, insecure=True), Outcome.MET, None),
+        (lambda: trusts(Trust.UNTRUSTED), Outcome.MISSED, None),
+        (lambda: trusts(Trust.UNTRUSTED, Trust.UNTRUSTED), Outcome.MISSED, None),
+        (lambda: trusts(Trust.UNTRUSTED, insecure=None), Outcome.MISSED, None),
+        (lambda: trusts(Trust.UNTRUSTED, hidden=True), Outcome.UNKNOWN, Cause.PERMISSION),
+        (lambda: trusts(Trust.UNREACHED), Outcome.UNKNOWN, Cause.BLOCKED),
+        (lambda: trusts(Trust.UNTRIED), Outcome.UNKNOWN, Cause.TOOL_MISSING),
+        (lambda: trusts(Trust.UNTRIED, plain=True, insecure=True), Outcome.MET, None),
+        (lambda: trusts(Trust.UNTRIED, plain=True, insecure=False), Outcome.MISSED, None),
+        (lambda: trusts(Trust.UNTRIED, plain=True, insecure=None), Outcome.UNKNOWN, Cause.PERMISSION),
     ],
 )
-def test_a_vm_trusts_by_store_folder_or_order(judgement: Judgement, outcome: Outcome, code: Cause | None) -> None:
+def test_a_vm_trusts_by_store_folder_or_order(
+    judge: Callable[[], Judgement], outcome: Outcome, code: Cause | None
+) -> None:
     """Any of the engine's three ways will do; what cannot be seen is unknown, each with its reason."""
+    judgement = judge()
     assert judgement.outcome is outcome, judgement
     assert (judgement.reason.code if judgement.reason else None) is code
 
