@@ -256,7 +256,19 @@ def version_of(stream: Stream) -> str:
 
 
 def failure_of(error: BaseException) -> TlsFailure:
-    """Classify what a handshake raised."""
+    """Classify what a handshake raised.
+
+    Raises:
+        ProbeError: the OpenSSL of the auditor's machine refused the peer for its age, which is no word of the site's
+            own components.
+    """
+    if isinstance(error, ssl.SSLError) and _too_old_for_us(error):
+        raise ProbeError(
+            Cause.UNSUPPORTED,
+            f"the peer's TLS is older than the auditor's machine accepts: {_text(error)}",
+            enable="Have the service speak TLS 1.2 or later with keys of 2048 bits (RSA) and SHA-256 signatures; "
+            f"what it speaks now, `openssl s_client` of an older machine tells (here is {ssl.OPENSSL_VERSION}).",
+        )
     return TlsFailure(trouble=_trouble(error), text=_text(error))
 
 
@@ -268,6 +280,28 @@ _VERIFY_CODES = {
     **dict.fromkeys((2, 18, 19, 20, 21, 24), TlsTrouble.UNTRUSTED_ISSUER),
 }
 """OpenSSL's X509_V_ERR numbers; every other one is about the certificate itself."""
+
+_TOO_WEAK = frozenset({66, 67, 68})
+"""X509_V_ERR_EE_KEY_TOO_SMALL, _CA_KEY_TOO_SMALL and _CA_MD_TOO_WEAK: what OpenSSL's security level refuses."""
+
+_TOO_OLD = frozenset(
+    {
+        "UNSUPPORTED_PROTOCOL",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "DH_KEY_TOO_SMALL",
+        "EE_KEY_TOO_SMALL",
+        "CA_KEY_TOO_SMALL",
+        "CA_MD_TOO_WEAK",
+        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+    }
+)
+
+
+def _too_old_for_us(error: ssl.SSLError) -> bool:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_code in _TOO_WEAK
+    return error.reason in _TOO_OLD
+
 
 _PLAINTEXT = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 _WANTS_CERTIFICATE = frozenset(

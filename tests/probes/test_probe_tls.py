@@ -12,6 +12,9 @@ from pathlib import Path
 
 import certifi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from readiness.model import Cause, ProbeError
 from readiness.probes.tls import (
@@ -192,6 +195,45 @@ async def test_the_certificate_of_an_untrusted_peer_can_still_be_named(tmp_path:
     async with listener(silent) as port:
         assert await peek(Here(), LOOPBACK, port, server_name="redis.test", limit=0.2) is None
     assert await peek(Here(), LOOPBACK, free_port(), server_name="redis.test", limit=1) is None
+
+
+PROTOCOL_VERSION = bytes.fromhex("15 0301 0002 02 46")
+"""The fatal alert (RFC 5246, section 7.2.2) of a server that knows no version which we offer."""
+
+
+def _short_key(papers: Path) -> ssl.SSLContext:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "short.lab.test")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=9))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("short.lab.test")]), critical=False)
+    shown = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    papers.write_bytes(shown + key.private_bytes(*plain))
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.set_ciphers("ALL:@SECLEVEL=0")
+    serving.load_cert_chain(papers)
+    return serving
+
+
+async def _older(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await stream.read(1024)
+    writer.write(PROTOCOL_VERSION)
+    await writer.drain()
+    await stream.read()
+
+
+@pytest.mark.parametrize("age", ["TLS 1.1", "RSA of 1024 bits"])
+async def test_what_the_auditors_own_openssl_refuses_is_no_verdict_on_the_peer(tmp_path: Path, age: str) -> None:
+    """The components may speak with such a service: it is unknown, and what would enable it is said."""
+    short = tmp_path / "short.pem"
+    peer = listener(_older) if age == "TLS 1.1" else listener(silent, ssl=_short_key(short))
+    async with peer as port:
+        with pytest.raises(ProbeError) as caught:
+            await handshake(port, "short.lab.test", short if short.exists() else None)
+    assert caught.value.reason.code is Cause.UNSUPPORTED
+    assert "older than the auditor's machine accepts" in caught.value.reason.detail
 
 
 def test_trust_is_the_public_roots_and_the_service_s_own_ca(tmp_path: Path) -> None:
