@@ -339,6 +339,9 @@ class _Clock:
 
 class ClockOffset(Check[VmTarget, ClockReading, *tuple[ClockReading | Unread, ...]]):
     tolerance = 2.0
+    too_coarse = 5.0
+    """Seconds of uncertainty beyond which a measurement that saw nothing wrong proves nothing."""
+
     requirement = Requirement(
         id="vm.clock-offset",
         section=VMS,
@@ -351,7 +354,10 @@ class ClockOffset(Check[VmTarget, ClockReading, *tuple[ClockReading | Unread, ..
         outcomes={
             Status.PASS: "The clocks differ by no more than 2 seconds and the uncertainty.",
             Status.WARN: "The clock certainly differs by more than 2 seconds from Genesys Cloud's or another VM's.",
-            Status.UNKNOWN: "The VM could not be asked, or Genesys Cloud did not answer it.",
+            Status.UNKNOWN: (
+                "The VM could not be asked, Genesys Cloud did not answer it, or the answer took so long that it tells"
+                " nothing of the clock."
+            ),
             Status.MANUAL: "The site file says that there is no Genesys Cloud to compare with.",
         },
         remedy="Set the clock of <VM> and keep it set: sudo chronyc makestep; chronyc tracking",
@@ -423,6 +429,14 @@ class ClockOffset(Check[VmTarget, ClockReading, *tuple[ClockReading | Unread, ..
                 ),
                 job=f"Give {target.name} and {names} the same time",
                 lane=Lane.TIME,
+            )
+        if not clock.beyond(self.tolerance) and clock.uncertainty_s > self.too_coarse:
+            return compared.unknown(
+                f"The answers took too long to tell the clock of {target.name} by.",
+                Cause.TIMEOUT,
+                f"the measurement leaves {clock.uncertainty_s:.1f} s open, more than the {self.too_coarse:g} s that"
+                " still tell something",
+                enable="Run the audit again when the way to Genesys Cloud is less busy.",
             )
         if not clock.beyond(self.tolerance):
             return compared.met(

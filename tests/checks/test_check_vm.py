@@ -677,6 +677,9 @@ def reading(offset: float, uncertainty: float = 1.2) -> ClockReading:
         (reading(3.3), MISSED, "3.3 s ahead of"),
         (reading(-95.0), MISSED, "95.0 s behind"),
         (reading(5.0, uncertainty=4.0), MET, "agrees"),
+        (reading(5.0, uncertainty=5.0), MET, "agrees"),
+        (reading(5.0, uncertainty=5.1), UNKNOWN, "too long"),
+        (reading(7.2, uncertainty=5.1), MISSED, "7.2 s ahead of"),
     ],
 )
 def test_an_offset_counts_beyond_its_uncertainty(clock: ClockReading, outcome: Outcome, says: str) -> None:
