@@ -607,6 +607,15 @@ class RegistryTrustedByVms(Check[VmTarget, RegistryTrust]):
                 evidence=evidence,
             )
         told = _complaint(store, trust)
+        if trust.insecure is None:
+            return Judgement.unknown(
+                unknown,
+                Cause.PERMISSION,
+                f"its authorities do not vouch for it ({told}), and the engine does not show the audit's user whether"
+                " its insecure-registries name it",
+                enable=f"Put the audit's user on {vm} into the group docker, or see for yourself:\n\n    docker info",
+                evidence=evidence,
+            )
         ca_file = registry.ca_file.name if registry.ca_file is not None else "<ca.crt>"
         folder = f"/etc/docker/certs.d/{_folder(registry)}"
         return Judgement.missed(

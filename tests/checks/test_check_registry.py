@@ -311,7 +311,7 @@ def trusts(
         (lambda: trusts(Trust.UNTRUSTED, insecure=True), Outcome.MET, None),
         (lambda: trusts(Trust.UNTRUSTED), Outcome.MISSED, None),
         (lambda: trusts(Trust.UNTRUSTED, Trust.UNTRUSTED), Outcome.MISSED, None),
-        (lambda: trusts(Trust.UNTRUSTED, insecure=None), Outcome.MISSED, None),
+        (lambda: trusts(Trust.UNTRUSTED, insecure=None), Outcome.UNKNOWN, Cause.PERMISSION),
         (lambda: trusts(Trust.UNTRUSTED, hidden=True), Outcome.UNKNOWN, Cause.PERMISSION),
         (lambda: trusts(Trust.UNREACHED), Outcome.UNKNOWN, Cause.BLOCKED),
         (lambda: trusts(Trust.UNTRIED), Outcome.UNKNOWN, Cause.TOOL_MISSING),
