@@ -21,6 +21,9 @@ from readiness.model import Cause, Reason
 PROCESS = "readiness-port"
 """What the listening process calls itself, where its engine can: whoever lists ports can leave it out."""
 
+PATIENCE = 15
+"""Seconds that a caller has for its word: more than the auditor takes to say one, however busy it is."""
+
 MOST_WORD = 64
 """Letters and digits of a caller's word that count."""
 
@@ -103,6 +106,7 @@ def script(address: str, port: int, *, nonce: str, token: str, seconds: int, hol
         "READINESS_PORT": str(port),
         "READINESS_ALARM": str(seconds),
         "READINESS_NAME": PROCESS,
+        "READINESS_PATIENCE": str(PATIENCE),
         "only": holder.value if holder is not None else "",
         "python_text": _PYTHON,
         "perl_text": _PERL,
@@ -162,7 +166,7 @@ def _readable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())[:200].strip()
 
 
-# One thread and poll(2); Python 2.7 and 3 alike. A caller has three seconds for its word; there are 64 at most. The
+# One thread and poll(2); Python 2.7 and 3 alike. A caller has its time for a word; there are 64 of them at most. The
 # caller is left to hang up first: who does keeps the port busy for a minute (TIME-WAIT), and that must not be us.
 _PYTHON = r"""
 import errno, os, select, signal, socket, sys, time
@@ -213,7 +217,8 @@ def plain(address):
 
 class Caller(object):
     def __init__(self, sock, peer):
-        self.sock, self.peer, self.said, self.until = sock, peer, b"", clock() + 3
+        self.sock, self.peer, self.said = sock, peer, b""
+        self.until = clock() + int(get("READINESS_PATIENCE"))
         self.answered = False
 
     def heard(self):
@@ -337,7 +342,8 @@ while (1) {
     if (my $name = accept my $socket, $server) {
       if (keys %callers < 64) {
         fcntl $socket, F_SETFL, O_NONBLOCK | fcntl $socket, F_GETFL, 0;
-        $callers{fileno $socket} = {socket => $socket, peer => host($name), said => "", until => time + 3};
+        my $until = time + $ENV{READINESS_PATIENCE};
+        $callers{fileno $socket} = {socket => $socket, peer => host($name), said => "", until => $until};
       } else {
         close $socket;
       }
@@ -431,6 +437,7 @@ printable() { printf '%s' "$1" | tr -c ' -~' ' ' | cut -c 1-160; }
 main() {
   LC_ALL=C; PATH=${PATH:-/usr/bin:/bin}:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH READINESS_TOKEN READINESS_NONCE READINESS_ADDRESS READINESS_PORT READINESS_ALARM READINESS_NAME
+  export READINESS_PATIENCE
   export answer_text
   unset LANGUAGE BASH_ENV
   printf '\n'

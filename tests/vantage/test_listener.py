@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readiness.model import Cause, Reason
-from readiness.vantage import listener, shell
+from readiness.vantage import Limits, listener, shell
 from readiness.vantage.listener import Called, Held, Holder, NotHeld, Obstacle
 from tests.lab.sockets import LOOPBACK, serving, silent
 
@@ -198,6 +198,25 @@ def test_the_alarm_ends_it_whatever_happens(holder: Holder) -> None:
         found.process.wait(10)
         assert time.monotonic() - began < 5
         assert is_free(LOOPBACK, port)
+
+
+@pytest.mark.parametrize("holder", EXACT)
+def test_a_caller_has_its_time_for_a_word(holder: Holder) -> None:
+    """Who says nothing is let go at last, and no earlier than the auditor itself would have given up."""
+    assert 2 * Limits().connect < listener.PATIENCE
+    port, usual = free_port(), f"READINESS_PATIENCE={listener.PATIENCE}"
+    with listening(LOOPBACK, port, holder=needs(holder), change=lambda text: text.replace(usual, usual[:-2] + "1")):
+        began = time.monotonic()
+        assert call_once_up(port) == b""
+        assert time.monotonic() - began < 10
+
+
+def call_once_up(port: int) -> bytes:
+    """Connect as soon as somebody listens, say nothing, and wait for the end."""
+    while True:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((LOOPBACK, port), 10) as caller:
+            return caller.recv(256)
+        time.sleep(0.02)
 
 
 def test_a_machine_that_is_cut_off_lets_go() -> None:
