@@ -6,7 +6,7 @@ Everything here is immutable and needs nothing but the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date as Day  # noqa: N812 (two fields below are named date)
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
@@ -293,9 +293,6 @@ class Judgement:
             "the check is not built in this release",
             enable="Examine it by hand and keep the proof with the ticket; a later release will probe it.",
         )
-
-    def because(self, reasoning: str) -> Judgement:
-        return replace(self, reasoning=reasoning)
 
 
 def _judgement(outcome: Outcome, summary: str, **fields: object) -> Judgement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,7 +27,7 @@ def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
         return _refusing(target, answer, answer.direct)
     private = " with the declared CA file" if answer.interception is Interception.INTERCEPTED else ""
     shown = answer.direct.certificate
-    fleeting = _is_fleeting(answer, shown)
+    fleeting = _fleeting(answer, shown)
     said = Said(
         use=Use.USABLE,
         words=f"answers over TLS, verified{private}",
@@ -37,26 +36,23 @@ def said_by_genesys_cloud(target: EdgeTarget, answer: GenesysCloudHost) -> Said:
         evidence=(
             Evidence(label="HTTPS", value=_status(answer.direct), level=Level.PROTOCOL, of=answer),
             *certificate_evidence(shown, answer),
-            *(_life(shown, answer) if fleeting else ()),
+            *((_life(fleeting, answer),) if fleeting is not None else ()),
         ),
         ends=shown.not_after if shown is not None else None,
     )
-    return said if fleeting else _ending(target, said, shown)
+    return said if fleeting is not None else _ending(target, said, shown)
 
 
-def _is_fleeting(answer: GenesysCloudHost, shown: Certificate | None) -> bool:
-    """Whether it is the short-lived certificate of a device on the way, whose end is no news."""
-    return (
-        answer.interception is Interception.INTERCEPTED
-        and shown is not None
-        and shown.not_after - shown.not_before <= SHORT_LIVED
-    )
+def _fleeting(answer: GenesysCloudHost, shown: Certificate | None) -> Certificate | None:
+    """What was shown, where it is the short-lived certificate of a device on the way, whose end is no news."""
+    if answer.interception is not Interception.INTERCEPTED or shown is None:
+        return None
+    return shown if shown.not_after - shown.not_before <= SHORT_LIVED else None
 
 
-def _life(shown: Certificate | None, fact: object) -> Iterator[Evidence]:
-    if shown is not None and shown.ends_soon:
-        value = f"{(shown.not_after - shown.not_before).days} days in all, as the device on the way issues them"
-        yield Evidence(label="Life of the certificate", value=value, level=Level.PROTOCOL, of=fact)
+def _life(shown: Certificate, fact: object) -> Evidence:
+    value = f"{(shown.not_after - shown.not_before).days} days in all, as the device on the way issues them"
+    return Evidence(label="Life of the certificate", value=value, level=Level.PROTOCOL, of=fact)
 
 
 def _ending(target: EdgeTarget, said: Said, shown: Certificate | None) -> Said:

@@ -299,6 +299,13 @@ def test_a_site_without_the_vms_of_a_row_keeps_the_row(check: type[AnyCheck]) ->
     assert judgement.reason.code is Cause.UNDECLARED
 
 
+def test_a_row_without_its_callers_keeps_the_row() -> None:
+    """EXCS is there and nobody who calls it: the role that is missing is named."""
+    (judgement,) = settled(ReachesExcsApi, whole(vms=whole().vms_of(Role.EXCS))).values()
+    assert judgement.reason is not None
+    assert (judgement.reason.code, "role: exas" in judgement.reason.detail) == (Cause.UNDECLARED, True)
+
+
 def test_connecting_to_engage_can_be_refused_by_the_customer() -> None:
     """The switch for Stat and SIP Servers leaves their rows unknown, with its own name in the reason."""
     site = whole(probing=Probing(sip_stat_connect=False))
@@ -555,6 +562,32 @@ def test_a_source_that_is_not_the_declared_address_is_pointed_out() -> None:
     assert any("declares 10.10.1.11" in one.value for one in evidence)
 
 
+def test_a_source_needs_an_address_to_be_compared_with() -> None:
+    """A VM that is declared by its name has no address that a rule was made for; the source is shown alone."""
+    named = whole(vms=(replace(whole().vms[0], address="excs-1.acme.example"), *whole().vms[1:]))
+    edge = next(one for one in ReachesConfigDb().targets(named) if isinstance(one, EdgeTarget))
+    assert edge.vm.address == "excs-1.acme.example"
+    found = path(at(*(dialled("open", source="10.99.1.11"),) * 3))
+    shown = {piece.label: piece.value for piece in ReachesConfigDb().judge(edge, found, unread()).evidence}
+    assert shown["Source address"] == "10.99.1.11"
+
+
+def test_a_peer_that_is_an_address_needs_no_line_about_its_name() -> None:
+    """What was not resolved is not shown as if it were."""
+    literal = path(at(*(dialled("open"),) * 3), host="10.20.0.5")
+    labels = [piece.label for piece in ReachesConfigDb().judge(db_edge(), literal, unread()).evidence]
+    assert "10.20.0.5 on excs-1" not in labels
+    assert labels[0] == "TCP connect to 10.20.0.5 port 5432"
+
+
+def test_without_an_icmp_message_a_firewall_stays_possible() -> None:
+    """A router's word that the host is not there names its sender; without one, others may have said it."""
+    told = ReachesConfigDb().judge(db_edge(), path(at(*(dialled("no_route", icmp="3/1@10.10.1.1"),) * 3)), unread())
+    untold = ReachesConfigDb().judge(db_edge(), path(at(*(dialled("no_route"),) * 3)), unread())
+    assert "so a firewall that answers this way is possible too" in untold.reasoning
+    assert "so a firewall that answers this way is possible too" not in told.reasoning
+
+
 def test_a_failed_name_is_no_evidence_above_declared() -> None:
     """Nothing was connected to, so nothing is proven about TCP."""
     judgement = ReachesConfigDb().judge(db_edge(), STATES["dns"][0])
@@ -808,7 +841,8 @@ def test_a_declared_authority_that_is_not_the_issuer_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "warned"), [("10.10.1.11", False), ("10.99.1.11", True), ("fd00::11", False), ("", False)]
+    ("source", "warned"),
+    [("10.10.1.11", False), ("10.99.1.11", True), ("fd00::11", False), ("", False), ("a host's name", False)],
 )
 def test_a_source_is_compared_with_the_declared_address_of_its_family(source: str, warned: bool) -> None:
     """What leaves for an IPv6 peer has no IPv4 address, whatever the site file declares for the VM."""
@@ -1234,6 +1268,8 @@ def call_edge(site: Site | None = None, *, check: type[CalledRow] = ReachesExcsA
 
 HELD = Held(address="10.10.1.11", port=3640, tool="python")
 IN_USE = NotHeld(obstacle=Obstacle.IN_USE, text="Address already in use")
+OTHERWISE = NotHeld(obstacle=Obstacle.OTHER, text="Cannot assign requested address")
+FORBIDDEN = NotHeld(obstacle=Obstacle.PERMISSION, text="Permission denied")
 LOST = Reason(code=Cause.UNREACHABLE, detail="the SSH connection to excs-1 was lost", enable="Mend the connection.")
 
 
@@ -1326,6 +1362,15 @@ BOUND = Listeners((Listener(address="0.0.0.0", port=3640, process="docker-proxy"
             "plausible, not proven",
         ),
         (called(to_excs(caller("refused")), trouble=LOST), Outcome.UNKNOWN, None, "plausible, not proven"),
+        *(
+            (
+                called(to_excs(caller("refused")), held=None, not_held=not_held),
+                Outcome.UNKNOWN,
+                None,
+                "plausible, not proven",
+            )
+            for not_held in (None, OTHERWISE, FORBIDDEN)
+        ),
         (called(to_excs(caller("timeout")), held=None, trouble=LOST), Outcome.MISSED, Lane.FIREWALL, "nothing answers"),
         (called(to_excs(caller("open"))), Outcome.UNKNOWN, None, "could not be proven"),
         (called(to_excs(caller("open"), caller("timeout")), Echo.OURS), Outcome.WEAK, Lane.ROUTE, "only at times"),

@@ -265,6 +265,27 @@ def test_the_evidence_shows_both_ends() -> None:
     assert heard["Heard instead of the nonce"] == "'HTTP/1.1 400'"
 
 
+def test_what_is_translated_on_the_way_is_told() -> None:
+    """The caller's address as the listener saw it, and an address that no interface of the peer holds."""
+    plain = judged(proof(OPEN, Echo.OURS))
+    assert plain.outcome is MET
+    assert "translated" not in plain.reasoning
+    assert "sees the caller as 10.9.9.9" in judged(proof(OPEN, Echo.OURS, seen_as="10.9.9.9")).reasoning
+    anywhere = proof(OPEN, Echo.OURS, held=replace(HELD, address="0.0.0.0"))
+    assert "No interface of excs-1 has" in judged(anywhere).reasoning
+
+
+def test_tables_that_were_not_read_are_no_evidence() -> None:
+    """A nonce proves a direction without them, and only what was read is shown."""
+    both = [piece.label for piece in judged(proof(OPEN, Echo.OURS), NEAR).evidence]
+    none = [piece.label for piece in judged(proof(OPEN, Echo.OURS), BLIND).evidence]
+    one = [piece.label for piece in judged(proof(OPEN, Echo.OURS), (OURS, UNREAD)).evidence]
+    seen = [f"excs-1 at {EXCS}, seen from exas-1", f"exas-1 at {EXAS}, seen from excs-1"]
+    assert [label for label in both if "seen from" in label] == seen
+    assert not [label for label in none if "seen from" in label]
+    assert not [label for label in one if "seen from exas-1" in label and label not in seen[:1]]
+
+
 def test_who_mends_it() -> None:
     """The network people, but the machine's own rules are the deployer's."""
     assert judged(proof(path("denied"))).owner is Owner.DEPLOYER

@@ -17,15 +17,19 @@ from readiness_checks.network import (
 
 from readiness.check import Settled
 from readiness.model import Cause, Judgement, Lane, Outcome, Reason, Unread
+from readiness.plan import AnyCheck
 from readiness.probes.docker_networks import DEFAULT_POOLS, DockerNetwork, DockerNetworks, Network
 from readiness.probes.names import Name, Names
 from readiness.probes.neighbours import Neighbour, Neighbours, Peer
 from readiness.site import (
+    Absent,
+    Bootstrap,
     ConfigDb,
     Endpoint,
     Engine,
     GenesysCloud,
     Redis,
+    Registry,
     Role,
     Site,
     StatServer,
@@ -178,6 +182,23 @@ def test_pairs_follow_the_file() -> None:
     assert len(unbuilt) == 3
 
 
+def test_a_neighbour_without_a_face_or_a_name_proves_nothing() -> None:
+    """Hardware addresses that could not be read, a name that was not resolved, and a table without the peer."""
+    ours = neighbours("10.0.0.1", A_MAC, "10.0.0.2", ADJACENT_THERE)
+    theirs = neighbours("10.0.0.2", B_MAC, "10.0.0.1", ADJACENT_BACK)
+    faceless = OneSegment().judge(pair(), ours, replace(theirs, macs=frozenset()))
+    failed = replace(ours, peers={"10.0.0.2": Peer(name="10.0.0.2", neighbours=(), error="not known")})
+    nowhere = replace(ours, peers={})
+    for judgement in (
+        faceless,
+        OneSegment().judge(pair(), failed, theirs),
+        OneSegment().judge(pair(), nowhere, theirs),
+    ):
+        assert judgement.outcome is Outcome.UNKNOWN
+        assert judgement.reason is not None
+        assert judgement.reason.code is Cause.UNSUPPORTED
+
+
 def test_one_vm_makes_no_pair() -> None:
     """The requirement keeps its row even then."""
     (only,) = OneSegment().targets(site(vms=(vm("a", Role.EXCS, "10.0.0.1"),)))
@@ -313,6 +334,54 @@ def test_each_vm_is_asked_for_the_names_of_its_rows_alone() -> None:
     assert "names=('db.example',)" in asked["excs-1"]
     assert "names=('stat1.example', 'excs.example')" in asked["exas-1"]
     assert "names=('sip1.example', 'excs.example')" in asked["excp-1"]
+
+
+def test_what_is_not_declared_needs_no_name() -> None:
+    """Rows without a peer ask for nothing; EXRP is no source of the known rows, and pulls images as the others do."""
+    of = site(
+        vms=(
+            vm("excs-1", Role.EXCS, None),
+            vm("exas-1", Role.EXAS, "10.0.0.2"),
+            vm("excp-1", Role.EXCP, "10.0.0.3"),
+            vm("exrp-1", Role.EXRP, "10.0.0.4"),
+        ),
+        stat_servers=StatServers(primary=Absent.NONE, backup=StatServer(endpoint=Endpoint("stat2.example", 2060))),
+        redis=Redis(endpoint=Endpoint("redis.example", 6379)),
+        registry=Registry(
+            url="https://r.example", endpoint=Endpoint("r.example", 443), username=None, ca_file=None, images=()
+        ),
+    )
+    found = {one.target.name if isinstance(one, Settled) else one.name: one for one in NameResolution().targets(of)}
+    unbuilt = found["excs-1"]
+    assert isinstance(unbuilt, Settled)
+    assert unbuilt.judgement.outcome is Outcome.UNKNOWN
+    asked = {name: str(NameResolution().needs(target(of, name))[0]) for name in ("exas-1", "excp-1", "exrp-1")}
+    assert "names=('stat2.example', 'redis.example', 'r.example')" in asked["exas-1"]
+    assert "names=('redis.example', 'r.example')" in asked["excp-1"]
+    assert "names=('r.example',)" in asked["exrp-1"]
+
+
+@pytest.mark.parametrize("check", [NameResolution, DockerOverlap])
+def test_a_site_without_vms_keeps_one_finding(check: type[AnyCheck]) -> None:
+    """It is undeclared, under the name of what is missing."""
+    (only,) = check().targets(site(vms=()))
+    assert isinstance(only, Settled)
+    assert (only.target.name, only.judgement.outcome) == ("vms", Outcome.UNKNOWN)
+
+
+def test_who_watches_from_outside_is_reached_too() -> None:
+    """The bootstrap VM and Prometheus call the VM; loopback belongs to no network."""
+    of = site(
+        vms=(vm("excs-1", Role.EXCS, "10.0.0.1"),),
+        bootstrap=Bootstrap(name="boot", host="172.17.0.7"),
+        redis=Redis(endpoint=Endpoint("127.0.0.1", 6379)),
+    )
+    judgement = DockerOverlap().judge(target(of, "excs-1"), docker("172.17.0.0/16", "127.0.0.0/8"))
+    assert judgement.outcome is Outcome.MISSED
+    assert "172.17.0.7" in judgement.observed
+    assert "127.0.0.1" not in judgement.observed
+    here = replace(of, bootstrap=Bootstrap(name="boot", host=None, local=True))
+    assert DockerOverlap().judge(target(here, "excs-1"), docker("172.17.0.0/16")).outcome is Outcome.MET
 
 
 def test_a_vm_without_names_is_skipped() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import cast
 
-from readiness.compare import Change, Seen, change, compare
+import pytest
+from readiness_schemas.report import ObservationDocument
+
+from readiness.compare import Change, Seen, Side, change, compare
+from readiness.probes.linux import ReadIdentity
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,15 @@ def test_new_and_gone_findings_are_named() -> None:
     )
     assert changes == {"b": Change.UNCHANGED, "c": Change.NEW}
     assert gone == ("a",)
+
+
+def test_an_identity_that_cannot_be_read_is_none() -> None:
+    """What a hostile or broken machine said of itself makes no other machine of it, and hides no other's."""
+
+    def seen(vantage: str, response: str | None) -> ObservationDocument:
+        probe = ReadIdentity(vantage)
+        return cast(ObservationDocument, {"probe": probe.key, "vantage": vantage, "response": response})
+
+    whole = json.dumps({"output": "boot_id abc\nmachine_id def\nhostname a\n", "status": 0})
+    side = Side((), [seen("a", "nonsense"), seen("b", None), {**seen("c", whole), "probe": "another"}])  # type: ignore[list-item]
+    assert side.identities == {}
