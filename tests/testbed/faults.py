@@ -1016,19 +1016,23 @@ MACHINES = (
     Fault(
         name="clock-never-set",
         harm=harms.clock_never_set("exas-1"),
-        changes={"vm.time-sync[exas-1]": fail("time")},
+        changes={"vm.time-sync[exas-1]": unknown("not_observed")},
     ),
     Fault(
         name="three-vms",
         harm=harms.declared("  - {name: excp-2, role: excp, host: 10.20.30.14}\n", ""),
-        changes={"vm.roles[site]": fail("configuration")},
+        changes={"vm.roles[site]": fail("capacity")},
         gone=("excp-2",),
         also=("*",),
     ),
     Fault(
         name="vm-not-built",
         harm=harms.declared("role: excp, host: 10.20.30.14}", "role: excp}"),
-        changes={"vm.roles[site]": unknown("undeclared")},
+        changes={
+            "vm.roles[site]": unknown("undeclared"),
+            "vm.one-component-each[site]": unknown("undeclared"),
+            f"redis.outside-docker[{REDIS_AT}]": unknown("undeclared"),
+        },
         lost=("excp-2", "undeclared"),
         also=("*",),
     ),
@@ -1129,7 +1133,10 @@ SSH = (
     Fault(
         name="vm-gone",
         harm=harms.unplugged("excp-2"),
-        changes={"bootstrap.ssh[boot-1->excp-2:22]": fail("route")}
+        changes={
+            "bootstrap.ssh[boot-1->excp-2:22]": fail("route"),
+            "connectivity.excp-inbound[prometheus->excp-2:3650]": warn("route"),
+        }
         | {
             f"redis.outside-docker[{REDIS_AT}]": unknown("unreachable"),
             "vm.one-component-each[site]": unknown("unreachable"),
@@ -1146,7 +1153,7 @@ SSH = (
     Fault(
         name="ssh-key-unknown",
         harm=harms.no_key("excp-2"),
-        changes={finding: unknown("auth") for finding in _EXCP_2_LOST} | {"bootstrap.ssh[boot-1->excp-2:22]": PASS},
+        changes={finding: unknown("auth") for finding in _EXCP_2_LOST} | {"bootstrap.ssh[boot-1->excp-2:22]": BLOCKED},
         lost=("excp-2", "auth"),
         also=("*",),
     ),

@@ -35,7 +35,7 @@ def summary(run: Run) -> str:
     built = ", ".join(f"{seconds:.1f}" for seconds in run.built)
     return (
         f"{len(run.tried)} trials of {run.findings} findings: {sums['detected']} detected, {sums['missed']} missed,"
-        f" {sums['false']} false alarms, {sums['kept']} kept; {sums['unsteady']} trials audited twice,"
+        f" {sums['false']} false alarms, {sums['kept']} kept; {sums['unsteady']} trials unsteady,"
         f" {sums['noise']} times noise of redis.latency.\n"
         f"{run.seconds:.0f} s on {BEDS} testbeds ({run.cpu:.0f} s of processor time by all that ran meanwhile);"
         f" they were up in {built} s, and {len(run.left)} things were left of them."
