@@ -22,6 +22,8 @@ from readiness.threads import Unawaited
 from readiness.vantage import Turns, open_vantages
 
 _PARTING = 2.0
+_GRACE = 0.5
+"""Seconds by which the whole asking may outlast its longest chain of limits: each of these ends with its own reason."""
 
 
 async def audit(
@@ -53,7 +55,7 @@ async def audit(
         turns=turns,
     )
     if deadline is None and turns is None:
-        deadline = longest(plan) - AFTERWARDS - (time.monotonic() - since)
+        deadline = longest(plan) - AFTERWARDS + _GRACE - (time.monotonic() - since)
     try:
         gathered = await gather(plan, vantages, deadline=deadline, stop=stop, on_event=on_event)
     finally:
