@@ -728,6 +728,31 @@ def _version(name: str, version: str) -> Harm:
 
 
 SERVICES = (
+    *(
+        Fault(
+            name=f"redis-{version}",
+            harm=harms.redis_says(version),
+            changes={f"redis.version[{REDIS_AT}]": fail("version")},
+            also=("connectivity.redis",),
+        )
+        for version in ("5.0.14", "7.0.0", "60.0.0")
+    ),
+    *(
+        Fault(name=f"near-redis-{version}", harm=harms.redis_says(version), also=("redis.*", "connectivity.redis"))
+        for version in ("6.0.0", "6.2.999")
+    ),
+    Fault(
+        name="redis-is-valkey",
+        harm=harms.redis_says("7.2.4", server_name="valkey", valkey_version="8.0.1"),
+        changes={f"redis.{check}[{REDIS_AT}]": fail("version") for check in ("version", "edition")},
+        also=("connectivity.redis",),
+    ),
+    Fault(
+        name="redis-is-dragonfly-that-says-6",
+        harm=harms.redis_says("6.2.11", dragonfly_version="df-v1.21.2"),
+        changes={f"redis.edition[{REDIS_AT}]": fail("version"), f"redis.version[{REDIS_AT}]": warn("version")},
+        also=("connectivity.redis",),
+    ),
     Fault(
         name="redis-sentinel",
         harm=harms.redis_sentinel(),

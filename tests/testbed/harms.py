@@ -13,6 +13,7 @@ from pathlib import Path
 from readiness.lab.genesys_cloud import Fault, GenesysCloudState
 from readiness.lab.https import Answer, Handler, HttpsServer
 from readiness.lab.redis_enterprise import Cluster, User, database
+from readiness.lab.resp import Answers, RespServer, redis_info
 from tests.testbed import bed as places
 from tests.testbed.bed import SYSTEMCTL, Testbed, docker
 from tests.testbed.hosts import HOME, USER, Hardware
@@ -435,6 +436,20 @@ def redis_with_replica(bed: Testbed) -> Iterator[None]:
         yield
     finally:
         other.stop()
+
+
+@_harm
+def redis_says(bed: Testbed, version: str, **more: str) -> Iterator[None]:
+    """A stand-in answers with this version and these fields, where no such server can be installed."""
+    info = redis_info(version, maxmemory=4_000_000_000, **more)
+    answers = Answers(info=info, users={"exec": bed.redis.password}, config={"maxmemory-policy": "noeviction"})
+    door = bed.doors["redis"]
+    usual, tls = door.talk, door.tls
+    door.become(talk=RespServer(answers).talk, tls=tls)
+    try:
+        yield
+    finally:
+        door.become(talk=usual, tls=tls)
 
 
 @_harm

@@ -239,7 +239,7 @@ def run(trials: Iterable[Trial], extent: Extent, *, seed: int = 0, tell: Callabl
                 usual = steady(bed)
                 done.findings, done.checks = len(usual), frozenset(one["check"] for one in usual.values())
                 done.amiss += sound(usual.values())
-                while True:
+                while not done.amiss:  # without a sound site nothing is learnt
                     try:
                         trial = waiting.get_nowait()
                     except queue.Empty:
