@@ -309,7 +309,8 @@ def trouble(reports: Sequence[ReportDocument]) -> str:
         for finding in report["findings"]:
             reason = finding["reason"]
             if reason is not None and reason["code"] in {"timeout", "overload", "crash", "unreachable", "cancelled"}:
-                codes[reason["code"]] = codes.get(reason["code"], 0) + 1
+                word = reason["detail"] if reason["code"] == "crash" else reason["code"]
+                codes[word] = codes.get(word, 0) + 1
     said = [f"{lost} machines lost"] if lost else []
     said += [f"{count} findings unknown: {code}" for code, count in codes.items()]
     return ", ".join(said) or "none"
