@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -10,12 +11,16 @@ from readiness.cli.app import app
 
 __all__ = ["app", "main"]
 
+_COLLECT_AFTER = 50_000
+"""New objects between two looks for cycles of garbage: what a command loads is none, and is a quarter million."""
+
 
 def main() -> None:
     """Run the command of this process's arguments and exit with its code; no traceback reaches a user."""
     if os.name == "nt":
         sys.stderr.write("readiness runs on Linux, macOS and WSL: on Windows, run it inside WSL.\n")
         sys.exit(2)
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         app()
     except KeyboardInterrupt:
