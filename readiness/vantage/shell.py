@@ -23,19 +23,39 @@ COMMAND = "exec /bin/sh -s"
 """What a machine is asked to run; every login shell understands it."""
 
 # Who descends from the script is read from /proc. Where this shell leads its session (sshd starts a session for each
-# command) all of the session is ours, orphans included; elsewhere it is the script's own children and theirs.
+# command) all of the session is ours, orphans included; elsewhere it is the script's own children and theirs. One grep
+# reads what is there on all processes, where there is one: a shell's own read takes it byte by byte. A line says whose
+# it is by its file, not by its text, which holds a name that the process may choose.
 _FRAME = r"""{
+readiness_seen() {
+  unset IFS
+  set +f
+  { read -r line </proc/self/stat && echo "${line%% *}"; } 2>/dev/null
+  if command -v grep >/dev/null; then
+    exec grep -s '' /dev/null /proc/[0-9]*/stat
+  fi
+  for entry in /proc/[0-9]*/stat; do
+    { read -r line <"$entry"; } 2>/dev/null && echo "$entry:$line"
+  done
+}
 readiness_fell() {
   me=$$
   { read -r line </proc/self/stat && me=${line%% *}; } 2>/dev/null
   doomed=" $1 " grown=yes
   while [ "$grown" ]; do
-    grown=
-    for entry in /proc/[0-9]*/stat; do
-      { read -r line <"$entry"; } 2>/dev/null || continue
-      process=${line%% *} line=${line##*") "}
-      state=${line%% *} line=${line#* } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
-      case "$state $me $doomed" in [ZX]*|*" $process "*) continue ;; esac
+    grown= looking=
+    set -f
+    IFS='
+'
+    set -- $(readiness_seen)
+    unset IFS
+    set +f
+    for line; do
+      case $line in *"(grep) "?" $me "*) continue ;; /proc/*) ;; *) looking=$line; continue ;; esac
+      process=${line#/proc/} line=${line##*") "}
+      process=${process%%/*} state=${line%% *}
+      line=${line#* } parent=${line%% *} line=${line#* } line=${line#* } session=${line%% *}
+      case "$state $me $looking $doomed" in [ZX]*|*" $process "*) continue ;; esac
       if [ "$readiness_leader" ] && [ "$session" = "$$" ]; then :
       else case $doomed in *" $parent "*) ;; *) continue ;; esac; fi
       kill -STOP "$process" # so that it has no more children behind our back
@@ -50,7 +70,7 @@ printf '\n%s\n' @TOKEN@
 printf '\n%s\n' @TOKEN@ >&2
 (
 unset readiness_leader readiness_nap
-unset -f readiness_fell
+unset -f readiness_fell readiness_seen
 @SCRIPT@
 ) </dev/null 3<&- &
 readiness_work=$!

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from readiness.model import Cause, ProbeError
 from readiness.secret import Secret, SecretRef
-from readiness.vantage import AUDITOR, Completed
+from readiness.vantage import AUDITOR, Completed, shell
 from readiness.vantage.host import Host
 from tests.lab.sshd import Account, Sshd, SshdLab
 from tests.vantage.conftest import Open
@@ -189,6 +190,31 @@ class TestBounds:
         assert (done.status, done.out) == (0, b"left\n")
         assert time.monotonic() - begun < 3
         assert await gone(mark)
+
+
+@pytest.mark.parametrize("kind", ["dash", "bash", "busybox"])
+def test_a_shell_alone_ends_what_is_left(kind: str) -> None:
+    """Without grep, sleep or anything else a shell looks through the processes itself, and ends those of the script."""
+    path = shutil.which(kind)
+    if path is None:
+        pytest.skip(f"needs {kind}")
+    mark = secrets.token_hex(8)
+    text = shell.framed("while :; do :; done & echo begun", token=shell.token(), seconds=20)
+    with subprocess.Popen(
+        [path, *(["sh"] if kind == "busybox" else []), "-s", mark],
+        env={"PATH": "/nonexistent"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(text.encode())
+        process.stdin.flush()
+        said = process.stdout.read()
+    assert b"begun" in said
+    assert not living(mark)
 
 
 class TestSessions:
