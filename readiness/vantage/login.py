@@ -32,10 +32,34 @@ _GREETING_LIMIT = 2.0
 _PARTING = 1.0
 
 
-class Client(asyncssh.SSHClient):
-    """Our side of one login: what is shown to the server, and what it did."""
+@dataclass
+class Lead:
+    """A login that another to the same host follows: that one goes as far as it can, and shows nothing before.
 
-    def __init__(self, credential: Credential | None) -> None:
+    ``begun`` is set once the first has its turn at the server, ``over`` once it has succeeded or failed.
+    """
+
+    begun: asyncio.Event
+    over: asyncio.Future[bool]
+
+    @staticmethod
+    def new() -> Lead:
+        return Lead(asyncio.Event(), asyncio.get_running_loop().create_future())
+
+    def end(self, *, well: bool) -> None:
+        self.begun.set()
+        if not self.over.done():
+            self.over.set_result(well)
+
+
+class Client(asyncssh.SSHClient):
+    """Our side of one login: what is shown to the server, and what it did.
+
+    ``may`` says when the credential may be shown, and whether at all.
+    """
+
+    def __init__(self, credential: Credential | None, may: Callable[[], Awaitable[bool]] | None = None) -> None:
+        self._may = may
         self._keys: list[Offer] = list(credential.keys) if credential is not None else []
         self._password = credential.password if credential is not None else None
         self.by_password = self._password is not None
@@ -72,18 +96,18 @@ class Client(asyncssh.SSHClient):
     def auth_banner_received(self, msg: str, lang: str) -> None:
         """What a server says before a login is not for us."""
 
-    def public_key_auth_requested(self) -> Offer | None:
+    async def public_key_auth_requested(self) -> Offer | None:
         self.asked_for_keys = True
-        if not self._keys:
+        if not self._keys or not await self._allowed():
             return None
         self.offered = True
         return self._keys.pop(0)
 
-    def password_auth_requested(self) -> str | None:
-        return self._once()
+    async def password_auth_requested(self) -> str | None:
+        return self._once() if await self._allowed() else None
 
-    def kbdint_auth_requested(self) -> str | None:
-        return "" if self._password is not None else None
+    async def kbdint_auth_requested(self) -> str | None:
+        return "" if self._password is not None and await self._allowed() else None
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
@@ -97,6 +121,9 @@ class Client(asyncssh.SSHClient):
         if answer is None:
             self.second_factor = True
         return [answer] if answer is not None else None
+
+    async def _allowed(self) -> bool:
+        return self._may is None or await self._may()
 
     def _once(self) -> str | None:
         """The password, the first time only: a second try would be a second failure on the machine's count."""
@@ -154,12 +181,22 @@ class Door:
             self._files[files] = asyncio.ensure_future(asyncio.to_thread(known_hosts.read, route.known_hosts))
         return await asyncio.shield(self._files[files])
 
-    async def log_in(self, route: Route, account: Account) -> asyncssh.SSHClientConnection:
+    async def log_in(
+        self, route: Route, account: Account, *, lead: Lead | None = None, after: Lead | None = None
+    ) -> asyncssh.SSHClientConnection:
         """Connect and log in, through the route's jumps.
+
+        Args:
+            lead: told how this login goes, for another that follows it.
+            after: the login that this one follows.
 
         Raises:
             ProbeError: it did not work; the reason says what would make it work.
         """
+        if after is not None:
+            await after.begun.wait()
+            if after.over.done() and not after.over.result():
+                raise ProbeError(Cause.UNREACHABLE, f"the login to {route.asked} before this one did not succeed")
         tunnel = await self.jump(route, account)
         known = await self.confirmed(route)
         credential = await self._credentials.of(
@@ -169,7 +206,9 @@ class Door:
             passphrase=account.passphrase,
         )
         try:
-            return await self._shake_hands(route, known, credential, tunnel)
+            if after is not None and credential.by_all_means:
+                await asyncio.shield(after.over)  # Kerberos does not ask us before it shows a ticket
+            return await self._shake_hands(route, known, credential, tunnel, lead=lead, after=after)
         finally:
             credential.close()
 
@@ -245,10 +284,16 @@ class Door:
         known: KnownHosts,
         credential: Credential,
         tunnel: asyncssh.SSHClientConnection | None,
+        *,
+        lead: Lead | None = None,
+        after: Lead | None = None,
     ) -> asyncssh.SSHClientConnection:
-        return await self._in_turn(
-            route, credential, tunnel, lambda client: self._connect(route, known, client, tunnel)
-        )
+        async def work(client: Client) -> asyncssh.SSHClientConnection:
+            if lead is not None:
+                lead.begun.set()
+            return await self._connect(route, known, client, tunnel)
+
+        return await self._in_turn(route, credential, tunnel, work, after=after)
 
     async def _in_turn(
         self,
@@ -256,10 +301,12 @@ class Door:
         credential: Credential,
         tunnel: asyncssh.SSHClientConnection | None,
         work: Callable[[Client], Awaitable[T]],
+        *,
+        after: Lead | None = None,
     ) -> T:
         """Do a handshake when the server has room for it; what goes wrong is told in plain words."""
         async with self._turns.at(route.server):
-            return await self._told(route, credential, tunnel, work)
+            return await self._told(route, credential, tunnel, work, after=after)
 
     async def _told(
         self,
@@ -267,8 +314,18 @@ class Door:
         credential: Credential,
         tunnel: asyncssh.SSHClientConnection | None,
         work: Callable[[Client], Awaitable[T]],
+        *,
+        after: Lead | None = None,
     ) -> T:
-        client = Client(credential)
+        async def may() -> bool:
+            """Wait for the login before this one, which has a limit of its own; then ours begins anew."""
+            assert after is not None
+            well = await asyncio.shield(after.over)
+            clock.reschedule(asyncio.get_running_loop().time() + self.limits.ssh)
+            return well
+
+        waiting = may if after is not None else None
+        client = Client(credential, waiting)
         try:
             async with asyncio.timeout(self.limits.ssh) as clock:
                 try:
@@ -277,7 +334,7 @@ class Door:
                     if client.offered:
                         raise
                     await asyncio.sleep(random.uniform(0.2, 0.8))  # noqa: S311 (jitter)
-                    client = Client(credential)
+                    client = Client(credential, waiting)
                     return await work(client)
         except TimeoutError:
             raise _silence(route, client, self.limits.ssh if clock.expired() else None) from None
@@ -345,7 +402,7 @@ class Door:
             env=None,
             send_env=None,
             connect_timeout=None,
-            login_timeout=self.limits.ssh + _PARTING,
+            login_timeout=2 * self.limits.ssh + _PARTING,  # one that follows another waits for it meanwhile
             keepalive_interval=_KEEPALIVE,
             keepalive_count_max=_KEEPALIVES,
             tcp_keepalive=True,

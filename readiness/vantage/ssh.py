@@ -29,7 +29,7 @@ from readiness.vantage.link import (
     lost,
     readable,
 )
-from readiness.vantage.login import Account, Door, part
+from readiness.vantage.login import Account, Door, Lead, part
 from readiness.vantage.together import error, seen
 from readiness.vantage.tunnel import Channel, Forward, Near, Outcome, Relayed, Tunnelled, pair
 from readiness.vantage.words import verdict
@@ -66,6 +66,11 @@ class SshVantage(Host):
         self._door = door
         self._exec = consent.exec
         self._links: dict[str, asyncio.Future[SshLink]] = {}
+        self._lead: Lead | None = None
+        self._expects_paths = False
+
+    def expect_paths(self) -> None:
+        self._expects_paths = True
 
     async def host_key(self) -> HostKey | None:
         return (await self._link("control")).host_key
@@ -74,21 +79,37 @@ class SshVantage(Host):
         return await self._link("control")
 
     async def _probing(self) -> Link:
-        # Not at the same time as the first: where one login is refused, a second counts against the account.
-        return await self._link("probing", witness=await self._link("control"))
+        control = await self._link("control")
+        probing = await self._link("probing")
+        probing.witness = control
+        return probing
 
-    async def _link(self, purpose: str, *, witness: SshLink | None = None) -> SshLink:
-        if purpose not in self._links:
-            self._links[purpose] = asyncio.ensure_future(self._log_in(witness))
-            self._links[purpose].add_done_callback(seen)
+    async def _link(self, purpose: str) -> SshLink:
+        if self._lead is None:
+            self._lead = Lead.new()
+            self._begin("control", self._log_in(lead=self._lead))
+        if "probing" not in self._links and (self._expects_paths or purpose == "probing"):
+            # It shows no credential before the first is in: where one login is refused, a second counts against the
+            # account.
+            self._begin("probing", self._log_in(after=self._lead))
         try:
             return await asyncio.shield(self._links[purpose])
         except ProbeError as trouble:
             raise error(trouble.reason) from None
 
-    async def _log_in(self, witness: SshLink | None) -> SshLink:
-        conn = await self._door.log_in(await self._door.route(self._access), self._account)
-        return SshLink(conn, name=self.name, patience=self.limits.connect, talks=self._exec, witness=witness)
+    def _begin(self, purpose: str, login: Coroutine[object, object, SshLink]) -> None:
+        self._links[purpose] = asyncio.ensure_future(login)
+        self._links[purpose].add_done_callback(seen)
+
+    async def _log_in(self, *, lead: Lead | None = None, after: Lead | None = None) -> SshLink:
+        well = False
+        try:
+            conn = await self._door.log_in(await self._door.route(self._access), self._account, lead=lead, after=after)
+            well = True
+        finally:
+            if lead is not None:
+                lead.end(well=well)
+        return SshLink(conn, name=self.name, patience=self.limits.connect, talks=self._exec)
 
     async def close(self) -> None:
         await super().close()
@@ -114,14 +135,13 @@ class SshLink(Link):
         name: str,
         patience: float,
         talks: bool,
-        witness: SshLink | None,
     ) -> None:
         self.slots = Slots(SESSIONS)
         self._conn = conn
         self._name = name
         self._patience = patience
         self._talks = talks
-        self._witness = witness
+        self.witness: SshLink | None = None
         self._spoken = False
         self._work: set[asyncio.Task[object]] = set()
         self._relays: set[asyncssh.SSHClientChannel[bytes]] = set()
@@ -290,7 +310,7 @@ class SshLink(Link):
 
     async def _silence(self, limit: float) -> Exception:
         """Silence is evidence only while the machine itself answers."""
-        links = (self, self._witness) if self._witness is not None else (self,)
+        links = (self, self.witness) if self.witness is not None else (self,)
         if all(await asyncio.gather(*(link.answers() for link in links))):
             return PathClosed(PathVerdict.TIMEOUT, f"no answer in {limit:g} s")
         return ProbeError(
