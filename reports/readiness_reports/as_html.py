@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from readiness_schemas.report import ObservationDocument, ReportDocument
 
-from readiness_reports import words
+from readiness_reports import sheet, words
 from readiness_reports.charts import clocks, sizing
 from readiness_reports.cover import cover
 from readiness_reports.outline import Outline
@@ -59,7 +56,7 @@ def render(document: ReportDocument) -> str:
     sizes, times = sizing(outline), clocks(outline)
     answers, said = _answers(document)
     approval, trend = cover(outline), drawn(document)
-    style, script, page_style = _style(), _script(), _page_style(document)
+    style, script, page_style = sheet.own("report.css"), sheet.own("report.js"), _page_style(document)
     present = {
         "summary": "Summary",
         "connectivity": "Connectivity" if found is not None else "",
@@ -96,7 +93,7 @@ def render(document: ReportDocument) -> str:
             style=style,
             page_style=page_style,
             script=script,
-            policy=_policy(script, style, page_style),
+            policy=sheet.policy(script, style, page_style),
         )
     )
 
@@ -172,69 +169,9 @@ def _page_style(document: ReportDocument) -> Markup:
     return Markup(f'@page {{ @bottom-left {{ content: "{said}" }} }}')  # noqa: S704
 
 
-def _policy(script: Markup, *styles: Markup) -> str:
-    """Nothing is loaded, nothing but this page's own script and styles is obeyed."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_hash(script)}",
-            f"style-src {' '.join(_hash(style) for style in styles)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "require-trusted-types-for 'script'",
-            "trusted-types 'none'",
-        )
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _own(name: str) -> Markup:
-    """A file of this package: the only text that reaches the page unescaped."""
-    return Markup(files("readiness_reports").joinpath("templates", name).read_text(encoding="utf-8"))  # noqa: S704
-
-
-@cache
-def _style() -> Markup:
-    return _own("report.css")
-
-
-@cache
-def _script() -> Markup:
-    return _own("report.js")
-
-
-def _shown(value: object) -> object:
-    return words.plain(value) if type(value) is str else value
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("readiness_reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shapes: Mapping[str, Markup] = {
-        status: Markup('<svg class="shape" aria-hidden="true"><use href="#s-{}"/></svg>').format(status)
-        for status in words.WORST_FIRST
-    }
-
-    def badge(status: str, text: str) -> Markup:
-        return Markup('<span class="st {}">{}{}</span>').format(status, shapes[status], text)
-
-    environment.globals.update(
-        shape=shapes,
-        badge={status: badge(status, status) for status in words.WORST_FIRST},
-        badge_words=badge,
-        meanings=words.MEANINGS,
-        roles=ROLES,
-        symbols=_own("symbols.svg"),
-    )
-    environment.filters.update(tally=words.tally, minute=words.minute, score=words.score)
+    environment = sheet.new_environment()
+    environment.globals["roles"] = ROLES
+    environment.filters.update(minute=words.minute, score=words.score)
     return environment

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from jinja2 import Environment
 from markupsafe import Markup
 from readiness_schemas.portfolio import EntryDocument, PortfolioDocument, ResultDocument
 from readiness_schemas.report import BlockerDocument, JobDocument, StatusWord
@@ -64,7 +66,7 @@ def render(document: PortfolioDocument) -> str:
     style, more, script = sheet.own("report.css"), sheet.own("portfolio.css"), sheet.own("portfolio.js")
     page_style = _page_style(document)
     return (
-        sheet.environment()
+        _environment()
         .get_template("portfolio.html.j2")
         .render(
             document=document,
@@ -84,6 +86,11 @@ def render(document: PortfolioDocument) -> str:
             policy=sheet.policy(script, style, more, page_style),
         )
     )
+
+
+@cache
+def _environment() -> Environment:
+    return sheet.new_environment()
 
 
 def _lead(document: PortfolioDocument) -> str:

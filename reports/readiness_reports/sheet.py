@@ -39,8 +39,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-@cache
-def environment() -> Environment:
+def new_environment() -> Environment:
     """Templates in which all text is escaped, and what acts unseen in it is shown."""
     made = Environment(
         loader=PackageLoader("readiness_reports"),
