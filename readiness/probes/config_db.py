@@ -7,6 +7,7 @@ is read but their number.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -236,11 +237,17 @@ class _Reading:
         self._unread: dict[str, str] = {}
 
     async def all(self) -> dict[str, object]:
-        itself = await self._ask("itself", _SELF)
-        tables = _tables(await self._ask("catalogue", _CATALOGUE) or [])
+        itself, catalogue = await asyncio.gather(self._ask("itself", _SELF), self._ask("catalogue", _CATALOGUE))
+        tables = _tables(catalogue or [])
         schema = self._probe.schema or _likely(tables)
         ours = tables.get(schema or "", {})
         session = self._session
+        servers, agents, virtual_queues, sip_switches = await asyncio.gather(
+            self._servers(schema, ours),
+            self._count(schema, ours, "cfg_person", {"is_agent": "2", "state": _STATE_ENABLED}),
+            self._count(schema, ours, "cfg_dn", {"type": "5"}),
+            self._sip_switches(schema, ours),
+        )
         return {
             "how": session.how,
             "server_version": session.parameters.get("server_version", ""),
@@ -250,10 +257,10 @@ class _Reading:
             "schema": schema,
             "tables": {name: _kept(ours[name]) for name in _worth_keeping(ours)},
             "elsewhere": sorted(other for other in tables if other != schema)[:20],
-            "servers": await self._servers(schema, ours),
-            "agents": await self._count(schema, ours, "cfg_person", {"is_agent": "2", "state": _STATE_ENABLED}),
-            "virtual_queues": await self._count(schema, ours, "cfg_dn", {"type": "5"}),
-            "sip_switches": await self._sip_switches(schema, ours),
+            "servers": servers,
+            "agents": agents,
+            "virtual_queues": virtual_queues,
+            "sip_switches": sip_switches,
             "unread": self._unread,
         }
 

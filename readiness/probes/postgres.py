@@ -201,13 +201,14 @@ class PgSession:
     async def query(self, sql: str) -> tuple[Row, ...]:
         """Ask one query within ``limit`` seconds; values come as the server writes them, ``None`` for NULL.
 
+        Queries asked together travel together: the server answers them one after the other, each within its seconds.
+
         Raises:
             PgError: the server refuses it; the session goes on.
             PgFailed: the session ended.
         """
         try:
-            async with asyncio.timeout(self.limit):
-                return await self._wire.query(sql)
+            return await self._wire.query(sql, limit=self.limit)
         except TimeoutError:
             # What comes later would be taken for the answer to the next question.
             await self.stream.close()
@@ -235,8 +236,10 @@ async def open_session(
         async with asyncio.timeout(limit or vantages.limits.conversation - _proof(vantages)):
             certificate = await _secured(stream, endpoint, login.tls)
             parameters = await wire.log_in(login, encrypted=bool(version_of(stream)))
-            await wire.query("SET default_transaction_read_only = on")
-            await wire.query(f"SET statement_timeout = {int(vantages.limits.conversation * 1000)}")
+            await asyncio.gather(
+                wire.query("SET default_transaction_read_only = on"),
+                wire.query(f"SET statement_timeout = {int(vantages.limits.conversation * 1000)}"),
+            )
     except PgFailed as failed:
         await stream.close()
         return await _proven(vantages, vantage, _told(failed.refusal, stream, vantages))
@@ -377,6 +380,7 @@ class _Wire:
         self._stream = stream
         self._heard = 0
         self._begun = False
+        self._turn = asyncio.Lock()
 
     def send(self, kind: bytes, body: bytes) -> None:
         self._stream.writer.write(kind + struct.pack("!I", len(body) + 4) + body)
@@ -469,8 +473,17 @@ class _Wire:
             proof.verify(rest)
         return proof
 
-    async def query(self, sql: str) -> tuple[Row, ...]:
+    async def query(self, sql: str, *, limit: float | None = None) -> tuple[Row, ...]:
+        """Send a query at once and take its answer in turn, within ``limit`` seconds of that."""
         self.send(b"Q", _text(sql))
+        try:
+            async with self._turn, asyncio.timeout(limit):
+                return await self._rows()
+        except asyncio.CancelledError:
+            self._stream.writer.close()  # its answer would be taken for that of the next
+            raise
+
+    async def _rows(self) -> tuple[Row, ...]:
         rows: list[Row] = []
         refused: PgError | None = None
         while True:
