@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -72,23 +73,40 @@ class ReadClock(Probe[ClockReading]):
 
     async def read(self, vantages: Vantages) -> str:
         start = time.monotonic()
-        answer = await request(
-            vantages, self.vantage, "HEAD", f"https://{self.endpoint}/", ca_file=self.ca_file, max_body=1024
-        )
-        if not isinstance(answer, HttpAnswer):
-            finding = f"connectivity.genesys-cloud[{self.vantage}->{self.endpoint}]"
-            raise ProbeError(
-                Cause.BLOCKED,
-                f"there is no clock to compare with: {self.endpoint} {answer.words}",
-                enable=f"Settle {finding} first, then run the audit again.",
-                by=finding,
+        telling = asyncio.create_task(self._machine(vantages, start))
+        try:
+            answer = await request(
+                vantages, self.vantage, "HEAD", f"https://{self.endpoint}/", ca_file=self.ca_file, max_body=1024
             )
+            if not isinstance(answer, HttpAnswer):
+                finding = f"connectivity.genesys-cloud[{self.vantage}->{self.endpoint}]"
+                raise ProbeError(
+                    Cause.BLOCKED,
+                    f"there is no clock to compare with: {self.endpoint} {answer.words}",
+                    enable=f"Settle {finding} first, then run the audit again.",
+                    by=finding,
+                )
+            machine = await telling
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        host = {
+            "date": answer.header("date") or "",
+            "age": answer.header("age") or "0",
+            "status": answer.status,
+            "before": round(answer.sent_at - start, 4),
+            "after": round(answer.answered_at - start, 4),
+        }
+        return json.dumps({"machine": machine, "host": host})
+
+    async def _machine(self, vantages: Vantages, start: float) -> dict[str, object]:
+        """What the machine says, of some readings the one that took least; all while the host is asked too."""
         best: tuple[float, dict[str, object]] | None = None
         for _ in range(_READINGS):
             before = time.monotonic()
             done = await vantages[self.vantage].run(_SCRIPT, limit=vantages.limits.script / _READINGS)
             after = time.monotonic()
-            reading = {
+            reading: dict[str, object] = {
                 "said": done.out[:4096].decode("utf-8", "replace"),
                 "before": round(before - start, 4),
                 "after": round(after - start, 4),
@@ -98,14 +116,7 @@ class ReadClock(Probe[ClockReading]):
             if best[0] <= _GOOD_ENOUGH:
                 break
         assert best is not None
-        host = {
-            "date": answer.header("date") or "",
-            "age": answer.header("age") or "0",
-            "status": answer.status,
-            "before": round(answer.sent_at - start, 4),
-            "after": round(answer.answered_at - start, 4),
-        }
-        return json.dumps({"machine": best[1], "host": host})
+        return best[1]
 
     def parse(self, response: str) -> ClockReading:
         recorded = json_of(response)
