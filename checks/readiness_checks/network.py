@@ -85,10 +85,11 @@ class Sight(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One direction: what ``source`` sees of ``peer``; ``neighbour`` is what decided."""
+    """One direction: what ``source`` sees of ``peer`` in ``tables``; ``neighbour`` is what decided."""
 
     source: Vm
     peer: Vm
+    tables: Neighbours
     sight: Sight
     neighbour: Neighbour | None
 
@@ -101,8 +102,10 @@ class View:
             sight = Sight.NAMELESS
             if told is not None and not told.error:  # no address but loopback was left out
                 sight = Sight.UNROUTED if told.neighbours else Sight.ITSELF
-            return View(source=source, peer=peer, sight=sight, neighbour=None)
-        views = [View(source=source, peer=peer, sight=_sight(one, known), neighbour=one) for one in neighbours]
+            return View(source=source, peer=peer, tables=seen, sight=sight, neighbour=None)
+        views = [
+            View(source=source, peer=peer, tables=seen, sight=_sight(one, known), neighbour=one) for one in neighbours
+        ]
         order = [Sight.STRANGER, Sight.GATEWAY, Sight.SILENT]
         return min(views, key=lambda view: order.index(view.sight) if view.sight in order else len(order))
 
@@ -123,13 +126,14 @@ class View:
             case _:
                 return self.sight.value
 
-    def evidence(self, of: Neighbours) -> Evidence:
+    @property
+    def evidence(self) -> Evidence:
         address = self.neighbour.address if self.neighbour is not None else self.peer.address
         return Evidence(
             label=f"{self.peer.name} at {address}, seen from {self.source.name}",
             value=self.words,
             level=Level.AUTHENTICATED,
-            of=of,
+            of=self.tables,
         )
 
 
@@ -183,7 +187,7 @@ class OneSegment(Check[PairTarget, Neighbours, Neighbours]):
         one, other = target.vm, target.other
         there = View.of(one, other, ours, theirs)
         back = View.of(other, one, theirs, ours)
-        evidence = (there.evidence(ours), back.evidence(theirs))
+        evidence = (there.evidence, back.evidence)
         observed = f"{one.name} sees {other.name} {there.words}; {other.name} sees {one.name} {back.words}"
         both = f"{one.name} and {other.name}"
         sights = {there.sight, back.sight}
@@ -764,9 +768,7 @@ class _Way:
             yield Evidence(
                 label=f"Port {proof.port}", value=_holder(proof), level=Level.DECLARED, of=proof, vantage=self.other
             )
-        for view, table in zip(self.views, (self.ours, self.theirs), strict=False):
-            if isinstance(table, Neighbours):
-                yield replace(view.evidence(table), level=Level.TCP)
+        yield from (replace(view.evidence, level=Level.TCP) for view in self.views)
 
 
 def _at_the_source(path: TcpPath) -> bool:

@@ -188,28 +188,13 @@ def without_role(role: Role) -> Settled:
     return Settled(target=target, judgement=Judgement.undeclared(f"vms (role: {role.value})", what=f"{role.label} VM"))
 
 
-class TcpRow(Row, Check[EdgeTarget, TcpPath]):
-    """A row that a connect decides."""
-
-    linger: ClassVar[float] = 0.0
-    control: ClassVar[bool] = False
-
-    def needs(self, target: EdgeTarget) -> Needs:
-        return (DialTcp(target.vm.name, target.peer.host, target.peer.port, linger=self.linger, control=self.control),)
-
-    def judge(self, target: EdgeTarget, path: TcpPath) -> Judgement:
-        return self._open(target, path) if path.state is PathState.OPEN else self._not_open(target, path)
-
-
-class SilentRow(TcpRow):
+class SilentRow(Row, Check[EdgeTarget, TcpPath]):
     """A row whose protocol is not public, so that nothing is said: we connect, listen a second, and look twice.
 
     A banner of another protocol proves the wrong service; a port that should be closed and opens too proves that
     somebody else answers for the host.
     """
 
-    linger = 1.0
-    control = True
     look = "ss -ltn 'sport = :{port}'       # on Windows: netstat -an | findstr :{port}"
 
     def withheld(self, site: Site) -> Judgement | None:
@@ -223,6 +208,9 @@ class SilentRow(TcpRow):
             "connects, sends not one byte and disconnects after a second.",
             lane=Lane.CONFIGURATION,
         )
+
+    def needs(self, target: EdgeTarget) -> Needs:
+        return (DialTcp(target.vm.name, target.peer.host, target.peer.port, linger=1.0, control=True),)
 
     def judge(self, target: EdgeTarget, path: TcpPath) -> Judgement:
         if path.state is not PathState.OPEN:

@@ -110,7 +110,7 @@ def test_a_python3_that_crashes_is_shown_with_its_own_words() -> None:
 
 @pytest.mark.parametrize(
     ("version", "outcome"),
-    [("3.8.99", MISSED), ("3.9.0", MET), ("3.9.0rc1", MET), ("3.10.1", MET), ("4.0.0", MET), ("2.7.18", MISSED)],
+    [("3.8.99", MISSED), ("3.9", MET), ("3.9.0", MET), ("3.9.0rc1", MET), ("3.10.1", MET), ("4.0.0", MET), ("2.7.18", MISSED)],
 )
 def test_versions_of_python_compare_as_numbers(version: str, outcome: Outcome) -> None:
     """3.10 is later than 3.9, and 3.8.99 is not enough."""

@@ -26,7 +26,7 @@ from readiness_checks.connectivity import (
     ReachesRegistry,
     ReachesSipServers,
 )
-from readiness_checks.rows import Row, SilentRow, SpokenRow, TcpRow
+from readiness_checks.rows import Row, SilentRow, SpokenRow
 
 from readiness.check import Settled
 from readiness.model import (
@@ -1532,7 +1532,7 @@ def test_an_inbound_row_never_passes_without_an_answer_and_never_fails_without_a
     ),
 )
 def test_no_answer_leaves_a_row_without_a_true_and_whole_judgement(
-    check: type[TcpRow], tried: Sequence[tuple[str, Sequence[Dialled]]]
+    check: type[SilentRow], tried: Sequence[tuple[str, Sequence[Dialled]]]
 ) -> None:
     """Met only where every judged connect opened, missed only where none did or the wrong service spoke."""
     edge = next(target for target in check().targets(whole()) if isinstance(target, EdgeTarget))

@@ -175,6 +175,7 @@ CASES: dict[str, tuple[PortProof | TcpPath, Tables, Outcome, Lane | None, str]] 
     "no route": (proof(path("no_route")), ROUTED, MISSED, Lane.ROUTE, "cannot be reached"),
     "another machine": (proof(OPEN, Echo.FOREIGN), ROUTED, MISSED, Lane.ROUTE, "does not know the nonce"),
     "no reply": (proof(OPEN, Echo.NOTHING), ROUTED, UNKNOWN, None, "answered nobody else"),
+    "not heard": (proof(OPEN, Echo.UNHEARD), ROUTED, UNKNOWN, None, "did not show that it was awake"),
     "no name": (proof(NO_NAME, held=None, trouble=LOST), BLIND, MISSED, Lane.DNS, "no address"),
     "own rules": (proof(path("denied"), held=None, trouble=LOST), BLIND, MISSED, Lane.FIREWALL, "before anything left"),
     "no route of its own": (proof(UNROUTED, held=None, trouble=LOST), BLIND, MISSED, Lane.ROUTE, "cannot be reached"),
