@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,8 +27,10 @@ from readiness.cli.audit import REPORTS, WORST_FIRST, Call, baseline_of, code_of
 from readiness.cli.console import console
 from readiness.cli.live_portfolio import LivePortfolio, PlainPortfolio, PortfolioView
 from readiness.cli.reports import FORMATS, prepare, write, write_index
+from readiness.gather import longest
 from readiness.plan import Plan
 from readiness.vantage import HostAccess, Turns
+from readiness.vantage.turns import AT_ONE_SERVER
 
 T = TypeVar("T")
 
@@ -70,7 +73,6 @@ class _Audits:
         self._at_once = asyncio.Semaphore(call.at_once)
         self._machines: dict[tuple[str, ...], asyncio.Lock] = {}
         self._drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drawing")
-        self._outcomes: dict[str, Outcome] = {}
 
     @property
     def interrupted(self) -> bool:
@@ -78,27 +80,17 @@ class _Audits:
 
     async def everything(self) -> Sequence[Outcome]:
         """The outcome of every site, in the order of the files."""
+        outcomes: dict[str, Outcome] = {}
         with interrupting(self._stop), self._drawing, _view(self._plans) as view:
             self._drawing.submit(prepare, self._formats)
-            tasks = [self._begun(plan, view) for plan in self._plans]
-            await asyncio.wait(tasks)
-        return [self._outcomes[plan.site.slug] for plan in self._plans]
-
-    def _begun(self, plan: Plan, view: PortfolioView) -> asyncio.Task[Outcome]:
-        task = asyncio.get_running_loop().create_task(self._audited(plan, view))
-        task.add_done_callback(partial(self._ended, plan, view))
-        return task
-
-    def _ended(self, plan: Plan, view: PortfolioView, task: asyncio.Task[Outcome]) -> None:
-        if task.cancelled():
-            outcome = Outcome(entry=_entry(plan, trouble="The audit was cancelled."), code=130)
-        elif (error := task.exception()) is not None:
-            trouble = f"readiness itself failed: {type(error).__name__}: {str(error)[:500]}"
-            outcome = Outcome(entry=_entry(plan, trouble=trouble), code=4)
-        else:
-            outcome = task.result()
-        self._outcomes[plan.site.slug] = outcome
-        view.ended(outcome.entry)
+            tasks = {asyncio.ensure_future(self._audited(plan, view)): plan for plan in self._plans}
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    outcome = outcomes[tasks[task].site.slug] = _outcome(tasks[task], task)
+                    view.ended(outcome.entry)
+        return [outcomes[plan.site.slug] for plan in self._plans]
 
     async def _audited(self, plan: Plan, view: PortfolioView) -> Outcome:
         site, call = plan.site, self._call
@@ -112,7 +104,7 @@ class _Audits:
             baseline = await self._aside(partial(baseline_of, call.baseline, site, folder, alone=call.out is None))
             document = await audit(
                 plan,
-                deadline=call.timeout,
+                deadline=call.timeout or self._bound(plan),
                 stop=self._stop,
                 baseline=baseline,
                 on_event=partial(view.on_event, site.slug),
@@ -120,6 +112,11 @@ class _Audits:
             )
             await self._aside(partial(_written, document, self._formats, folder))
         return Outcome(entry=_entry(plan, result=result(document, self._way(folder))), code=code_of(document, call))
+
+    def _bound(self, plan: Plan) -> float:
+        """Seconds after which an audit ends at the latest, with its wait for turns at servers that others use too."""
+        logins = 2 * len(plan.site.access) * self._call.at_once
+        return longest(plan) + plan.site.limits.ssh * logins / AT_ONE_SERVER
 
     def _way(self, folder: Path) -> str:
         """From the index to a site's report, as a relative URL."""
@@ -141,6 +138,20 @@ class _Audits:
             for machine in machines:
                 await held.enter_async_context(self._machines.setdefault(machine, asyncio.Lock()))
             yield
+
+
+def _outcome(plan: Plan, task: asyncio.Future[Outcome]) -> Outcome:
+    """What an audit left; one that failed says so by its error's kind, and in full only where no secret can be."""
+    error = task.exception()
+    match error:
+        case None:
+            return task.result()
+        case BrokenPipeError():
+            raise error
+        case _ if os.environ.get("READINESS_TRACEBACK"):
+            traceback.print_exception(error)
+    told = f": {error}" if isinstance(error, OSError) else "; READINESS_TRACEBACK=1 shows where"
+    return Outcome(entry=_entry(plan, trouble=f"readiness itself failed: {type(error).__name__}{told}"), code=4)
 
 
 def _machines(plan: Plan) -> Sequence[tuple[str, ...]]:

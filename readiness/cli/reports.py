@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -27,27 +25,14 @@ def prepare(formats: Sequence[str]) -> None:
 
 def write(document: ReportDocument, formats: Sequence[str], folder: Path) -> list[Path]:
     """Write ``report.json`` and the formats asked for into ``folder``; each file appears whole or not at all."""
-    with _no_collecting():
-        text = as_json.dumps(document)
-        as_json.validate(document)
-        paths = []
-        for name in dict.fromkeys(("json", *formats)):
-            path = folder / FORMATS[name]
-            as_json.write(path, text if name == "json" else drawn(document, name))
-            paths.append(path)
+    text = as_json.dumps(document)
+    as_json.validate(document)
+    paths = []
+    for name in dict.fromkeys(("json", *formats)):
+        path = folder / FORMATS[name]
+        as_json.write(path, text if name == "json" else drawn(document, name))
+        paths.append(path)
     return paths
-
-
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Draw without the garbage collector: it finds nothing there, and takes a third of the time of a large page."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def write_index(index: PortfolioDocument, folder: Path) -> list[Path]:
