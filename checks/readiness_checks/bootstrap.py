@@ -324,7 +324,7 @@ class PipThere(Check[BootstrapTarget, Pythons, System | Unread]):
 
 def _for_another(pip: Pip, pythons: Pythons) -> bool:
     """Whether pip3 belongs to a Python before 3.9 while a later one is there."""
-    of = tuple(int(number) for number in pip.python.split(".")[:2] if number.isdigit())
+    of = tuple(int(number) for number in pip.python.split(".") if number.isdigit())
     every = [python for python in (pythons.python3, *pythons.others) if python is not None]
     return of < PYTHON and any(python.numbers >= PYTHON for python in every)
 

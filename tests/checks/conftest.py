@@ -1,7 +1,7 @@
 """Every decision that a test of a check brings about is compared with those that were reviewed for that test.
 
-A table's row says what matters to it. The rest of a decision (lane, reason, level of each piece of evidence, figures,
-what a target is called) is kept in decisions.json, by test function, as the set of what its rows have led to. A
+A table's row says what matters to it. The rest of a decision (lane, reason, each piece of evidence, figures, what a
+target is called) is kept in decisions.json, by test function, as the set of what its rows have led to. A
 decision that is not there fails the test. Where it is meant: `pytest tests/checks --decisions=record`, and review the
 difference.
 """
@@ -82,7 +82,7 @@ def _told(judgement: Judgement) -> str:
         f"reason {reason.code}{f' by {reason.by}' if reason.by else ''}" if reason is not None else "",
         f"until {judgement.valid_until:%Y-%m-%d %H:%M}" if judgement.valid_until is not None else "",
         f"figures {dict(judgement.figures)}" if judgement.figures else "",
-        *(f"[{piece.level.word} {piece.label}]" for piece in judgement.evidence),
+        *(f"[{piece.level.word} {piece.label}: {piece.value}]" for piece in judgement.evidence),
         "".join(
             letter if words else "-"
             for letter, words in zip(

@@ -110,7 +110,15 @@ def test_a_python3_that_crashes_is_shown_with_its_own_words() -> None:
 
 @pytest.mark.parametrize(
     ("version", "outcome"),
-    [("3.8.99", MISSED), ("3.9", MET), ("3.9.0", MET), ("3.9.0rc1", MET), ("3.10.1", MET), ("4.0.0", MET), ("2.7.18", MISSED)],
+    [
+        ("3.8.99", MISSED),
+        ("3.9", MET),
+        ("3.9.0", MET),
+        ("3.9.0rc1", MET),
+        ("3.10.1", MET),
+        ("4.0.0", MET),
+        ("2.7.18", MISSED),
+    ],
 )
 def test_versions_of_python_compare_as_numbers(version: str, outcome: Outcome) -> None:
     """3.10 is later than 3.9, and 3.8.99 is not enough."""
@@ -124,6 +132,38 @@ def test_a_later_python_without_any_python3_warns() -> None:
     judged = RecentPython().judge(target(), pythons, UNREAD)
     assert judged.outcome is WEAK
     assert "python3.12 -m venv" in judged.remedy
+
+
+@pytest.mark.parametrize(
+    ("python", "others", "outcome"),
+    [
+        ("3.6", ("3.9",), WEAK),
+        ("3.6", ("3.8",), MET),
+        ("3.6", ("3.8", "3.12"), WEAK),
+        ("3.8", ("3.9",), WEAK),
+        ("3.9", ("3.9",), MET),
+        ("3.9", ("3.8", "3.12"), MET),
+        ("3.12", ("3.9",), MET),
+    ],
+)
+def test_pip_for_an_old_python_warns_where_a_later_one_is_there(
+    python: str, others: tuple[str, ...], outcome: Outcome
+) -> None:
+    """3.9 is late enough for both; without a later Python the old one is another finding's matter."""
+    pythons = Pythons(
+        python3=Python("python3", python),
+        pip3=Pip("21.0", python),
+        others=tuple(Python(f"python{other}", other) for other in others),
+    )
+    judged = PipThere().judge(target(), pythons, UNREAD)
+    assert (judged.outcome, judged.lane) == (outcome, Lane.VERSION if outcome is WEAK else None)
+
+
+@pytest.mark.parametrize(("other", "outcome"), [("3.8", MISSED), ("3.9", WEAK), ("3.12", WEAK)])
+def test_a_later_python_beside_an_old_one_counts_from_3_9(other: str, outcome: Outcome) -> None:
+    """Another command's Python is late enough from 3.9 on, as python3's is."""
+    pythons = Pythons(python3=Python("python3", "3.6"), pip3=None, others=(Python(f"python{other}", other),))
+    assert RecentPython().judge(target(), pythons, UNREAD).outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -215,6 +255,8 @@ def test_ssh_has_an_edge_to_every_vm() -> None:
         Vm(name="exas-1", role=Role.EXAS, host=None, address=None, port=None),
     )
     access = (HostAccess(name="excs-1", host="10.0.0.1", port=2222),)
+    usual = (HostAccess(name="excs-1", host="10.0.0.1"),)
+    assert [one.port for one in SshToVms().targets(site(bootstrap=BOOT, vms=vms[:1], access=usual))] == [22]  # type: ignore[union-attr]
     edge, settled = SshToVms().targets(site(bootstrap=BOOT, vms=vms, access=access))
     assert not isinstance(edge, Settled)
     assert (edge.kind, edge.name, edge.source, edge.port) == (

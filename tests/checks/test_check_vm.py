@@ -581,6 +581,41 @@ def test_twenty_four_hours_are_the_limit(age: float, outcome: Outcome) -> None:
     assert judged.figures == {"age_s": age, "limit_s": 86_400.0}
 
 
+@pytest.mark.parametrize(("poll", "outcome"), [(86_400.0, MET), (86_401.0, MISSED)])
+def test_a_poll_a_day_is_enough(poll: float, outcome: Outcome) -> None:
+    """What it polls at now misses the page's words beyond 24 hours, where nothing tells of a longest interval."""
+    sync = replace(read(ReadTimeSync("vm"), "rhel-9"), poll=poll, longest=None)
+    assert TimeSynchronised().judge(one(Role.EXAS), sync, UNREAD).outcome is outcome
+    never = replace(sync, poll=None)
+    assert TimeSynchronised().judge(one(Role.EXAS), never, UNREAD).outcome is MET
+
+
+def test_a_clock_needs_a_source_and_a_time_when_it_was_set() -> None:
+    """Either alone proves nothing, and the reason says which is missing."""
+    sync = read(ReadTimeSync("vm"), "rhel-9")
+    for half, said in ((replace(sync, sources=()), "no source"), (replace(sync, age=None), "nothing tells when")):
+        judged = TimeSynchronised().judge(one(Role.EXAS), half, UNREAD)
+        assert (judged.outcome, judged.lane) == (UNKNOWN, Lane.TIME)
+        assert judged.reason is not None
+        assert judged.reason.code is Cause.NOT_OBSERVED
+        assert said in judged.reason.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("the command for `chronyd` is not on this machine", Cause.TOOL_MISSING),
+        ("506 Cannot talk to daemon", Cause.UNSUPPORTED),
+    ],
+)
+def test_a_keeper_that_cannot_be_asked_has_its_reason(said: str, cause: Cause) -> None:
+    """A command that is missing is told from a service that does not answer."""
+    sync = replace(read(ReadTimeSync("vm"), "rhel-9"), sources=(), age=None, said=said)
+    judged = TimeSynchronised().judge(one(Role.EXAS), sync, UNREAD)
+    assert judged.reason is not None
+    assert (judged.outcome, judged.reason.code) == (UNKNOWN, cause)
+
+
 @pytest.mark.parametrize(("longest", "outcome"), [(2.0**16, MET), (86_400.0, MET), (2.0**17, WEAK)])
 def test_maxpoll_16_is_the_longest(longest: float, outcome: Outcome) -> None:
     """2^16 s is 18 hours; 2^17 s is more than a day."""
