@@ -413,7 +413,7 @@ class _Way:
             return self._proven()
         if path is None or path.state is PathState.UNCLEAR:
             return self._no_news()
-        if reach is Reach.UNSTABLE or path.state in (PathState.UNSTABLE, PathState.MIXED):
+        if reach is Reach.UNSTABLE or (reach is None and path.state in (PathState.UNSTABLE, PathState.MIXED)):
             return self._unstable(path)
         if reach is Reach.ELSEWHERE:
             return self._stranger(path)

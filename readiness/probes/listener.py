@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from readiness.model import Cause, ProbeError, Reason
 from readiness.probe import Probe
-from readiness.probes.tcp import START_UP, DialTcp, PathState, TcpPath
+from readiness.probes.tcp import START_UP, DialTcp, PathState, TcpPath, state_of
 from readiness.site import Absent, Role, Site, Vm
 from readiness.vantage import Dial, Limits, PathClosed, PathVerdict, Stream, Vantages
 from readiness.vantage.listener import Called, Held, NotHeld, Obstacle, reply, script, understand
@@ -159,6 +159,12 @@ class PortProof:
         answering = any(other.proven for other in self.calls)
         return call.echo is Echo.FOREIGN or (call.echo is Echo.NOTHING and answering)
 
+    def _left_before(self, call: Call) -> bool:
+        """Whether our listener ended before the calls did, which is all that their refusals need tell."""
+        failed = [attempt for tried in call.path.tried for attempt in tried.failed] if call.path is not None else []
+        ended = self.held is not None and self.trouble is not None
+        return ended and all(state_of(attempt) is PathState.REFUSED for attempt in failed)
+
     def reach(self, source: str) -> Reach:
         """What became of the calls of one machine."""
         call = self.call(source)
@@ -167,6 +173,8 @@ class PortProof:
         match state:
             case PathState.UNCLEAR:
                 return Reach.PROVEN if proven else Reach.UNASKED
+            case PathState.UNSTABLE if not proven and self._left_before(call):
+                return Reach.PLAUSIBLE
             case PathState.UNSTABLE | PathState.MIXED:
                 return Reach.UNSTABLE
             case PathState.OPEN if proven:
