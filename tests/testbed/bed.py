@@ -49,7 +49,7 @@ SECRETS = ("redis", "redis-api", "registry", "config-db", "logging", "oauth-clie
 
 PROGRAMS = (
     "ip", "iptables", "nsenter", "unshare", "setpriv", "curl", "sshd", "redis-server", "docker-registry", "initdb",
-    "chronyd", "dockerd", "prometheus",
+    "chronyd", "dockerd", "docker", "prometheus",
 )  # fmt: skip
 
 _SITE = """\

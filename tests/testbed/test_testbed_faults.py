@@ -12,7 +12,7 @@ from readiness_schemas.report import FindingDocument
 from tests.testbed import table
 from tests.testbed.bed import missing
 from tests.testbed.faults import FAULTS, UNCHANGED, Fault, fail, unknown
-from tests.testbed.trial import Extent, Trial, compare, conflict, pairs, run, singles
+from tests.testbed.trial import BEDS, Extent, Trial, compare, conflict, pairs, run, singles
 
 WANTED = os.environ.get("READINESS_FAULTS", "")
 """``sections``: every fault, audited by the sections that it is about. ``all``: every fault, by a whole audit.
@@ -54,7 +54,7 @@ def test_every_fault_is_detected_in_its_lane_and_nothing_else_changes(capsys: py
 
 def _command(extent: Extent) -> str:
     seed = f" READINESS_SEED={SEED} READINESS_PAIRS={PAIRS}" if extent is Extent.PAIRS else ""
-    return f"READINESS_FAULTS={extent}{seed} .venv/bin/python -m pytest tests/testbed -s"
+    return f"READINESS_FAULTS={extent}{seed} READINESS_BEDS={BEDS} .venv/bin/python -m pytest tests/testbed -s"
 
 
 def test_the_catalogue_names_every_fault_once() -> None:
