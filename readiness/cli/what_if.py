@@ -130,7 +130,8 @@ def _effects(before: ReportDocument, after: ReportDocument) -> Iterator[Line]:
     """What the what-if changes: the verdict, and each finding whose status moved."""
     was = {finding["id"]: finding["status"] for finding in before["findings"]}
     moved = [finding for finding in after["findings"] if was.get(finding["id"]) != finding["status"]]
-    gone = [finding for finding in was if finding not in {each["id"] for each in after["findings"]}]
+    still = {finding["id"] for finding in after["findings"]}
+    gone = [finding for finding in was if finding not in still]
     yield Line(Text())
     yield Line(Text("What the what-if changes" if moved or gone else "The what-if changes no finding", style="bold"))
     for finding in moved:
