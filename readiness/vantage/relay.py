@@ -18,6 +18,7 @@ bash        cannot close one direction alone: the peer sees no end of input unti
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from readiness.vantage.base import PathVerdict
 from readiness.vantage.words import verdict
 
 LIFETIME = 900
-"""Seconds after which a relay ends whatever happens."""
+"""Seconds after which a relay ends whatever happens, where nothing else is said."""
 
 IDLE = 60
 """Seconds without a byte after which ncat and socat end, which do not notice that their caller is gone."""
@@ -232,28 +233,33 @@ printf "\\n%s toolless\\n" "$4"
 """
 
 
-def command(address: str, port: int, *, token: str, patience: float, only: Tool | None = None) -> str:
+def command(
+    address: str, port: int, *, token: str, patience: float, lifetime: float = LIFETIME, only: Tool | None = None
+) -> str:
     """The command line that relays to a numeric address, giving up on the connect after ``patience`` seconds.
 
+    ``lifetime``: seconds after which it ends, for a machine that is cut off from us sees no end of its input.
     ``only``: no other tool may relay.
     """
+    seconds = max(1, math.ceil(lifetime))
     given = (address, str(port), str(max(1, round(patience))), token, only.value if only is not None else "")
-    programs = (f'exec("{_escaped(_PYTHON)}")', _one_line(_PERL), _one_line(_BASH))
-    words = ["/bin/sh", "-c", _one_line(_SHELL), "relay", *given, *programs]
+    texts = [_timed(text, seconds) for text in (_PYTHON, _PERL, _BASH, _SHELL)]
+    programs = (f'exec("{_escaped(texts[0])}")', _one_line(texts[1]), _one_line(texts[2]))
+    words = ["/bin/sh", "-c", _one_line(texts[3]), "relay", *given, *programs]
     return "exec " + " ".join(shlex.quote(word) for word in words)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_timed(text).split("\n")).strip()
+    return " ".join(text.split("\n")).strip()
 
 
 def _escaped(text: str) -> str:
     """Python text as the inside of a Python string between double quotes, on one line."""
-    return _timed(text).replace('"', '\\"').replace("\n", "\\n")
+    return text.replace('"', '\\"').replace("\n", "\\n")
 
 
-def _timed(text: str) -> str:
-    return text.replace("LIFETIME", str(LIFETIME)).replace("IDLE", str(IDLE))
+def _timed(text: str, lifetime: int) -> str:
+    return text.replace("LIFETIME", str(lifetime)).replace("IDLE", str(min(IDLE, lifetime)))
 
 
 @dataclass(frozen=True)

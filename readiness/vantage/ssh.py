@@ -109,7 +109,8 @@ class SshVantage(Host):
         finally:
             if lead is not None:
                 lead.end(well=well)
-        return SshLink(conn, name=self.name, patience=self.limits.connect, talks=self._exec)
+        lifetime = self.limits.ssh + self.limits.question  # no question waits longer
+        return SshLink(conn, name=self.name, patience=self.limits.connect, lifetime=lifetime, talks=self._exec)
 
     async def close(self) -> None:
         await super().close()
@@ -134,12 +135,14 @@ class SshLink(Link):
         *,
         name: str,
         patience: float,
+        lifetime: float,
         talks: bool,
     ) -> None:
         self.slots = Slots(SESSIONS)
         self._conn = conn
         self._name = name
         self._patience = patience
+        self._lifetime = lifetime
         self._talks = talks
         self.witness: SshLink | None = None
         self._spoken = False
@@ -237,7 +240,7 @@ class SshLink(Link):
         channel = None
         try:
             async with asyncio.timeout(limit + _RELAY_START) as clock:
-                command = relaying.command(address, port, token=token, patience=limit)
+                command = relaying.command(address, port, token=token, patience=limit, lifetime=self._lifetime)
                 channel = await self._begin(session, command, release)
                 outcome = await asyncio.shield(session.outcome)
             opened = self._relayed(outcome, session)
