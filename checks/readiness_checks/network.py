@@ -1203,8 +1203,8 @@ class DockerOverlap(Check[VmTarget, DockerNetworks, *tuple[Names | Unread, ...]]
                 evidence=evidence,
                 observed=shown,
             )
-        if networks.stopped or not networks.client:
-            why = "the engine is stopped" if networks.stopped else "there is no docker command"
+        why = _unasked_engine(networks)
+        if why:
             return Judgement.blocked(
                 f"vm.docker[{vm.name}]",
                 unknown,
@@ -1242,12 +1242,20 @@ def _free_ranges(vm: Vm) -> str:
     )
 
 
+def _unasked_engine(networks: DockerNetworks) -> str:
+    """Why the engine told nothing, where that is no want of rights; empty where it is one, or it told."""
+    if networks.stopped:
+        return "the engine is stopped"
+    if not networks.client:
+        return "there is no docker command"
+    return f"the docker command says: {networks.refusal}" if networks.refusal else ""
+
+
 def _shown_pools(networks: DockerNetworks) -> str:
     pools = networks.pools
     if pools is None:
-        if not networks.client:
-            return "not shown, since there is no docker command"
-        return "not shown, since the engine is stopped" if networks.stopped else "not shown to this user"
+        why = _unasked_engine(networks)
+        return f"not shown, since {why}" if why else "not shown to this user"
     if pools == DEFAULT_POOLS:
         return f"Docker's own, {pools[0]} to {pools[-1]}"
     return ", ".join(map(str, pools)) or "none"

@@ -39,8 +39,8 @@ class DockerNetworks:
 
     ``asked``: the engine itself answered; else ``networks`` are the bridges that its networks have left on the
     machine and ``pools`` are ``None``, which is not known. ``own``: the subnets of the machine's other interfaces,
-    which the engine steers clear of. Why it was not asked: ``stopped``, its client said that no engine runs, or no
-    ``client``, there is no docker command.
+    which the engine steers clear of. Why it was not asked: ``stopped``, its client said that no engine runs; no
+    ``client``, there is no docker command; ``refusal``, what the client said that is neither that nor a want of rights.
     """
 
     networks: tuple[DockerNetwork, ...]
@@ -49,6 +49,7 @@ class DockerNetworks:
     asked: bool
     stopped: bool = False
     client: bool = True
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,15 @@ ask addresses ip -o addr show
             "cannot connect to the docker daemon" in said.lower() or "is the docker daemon running" in said.lower()
         )
         if bridges:
+            denied = "permission denied" in said.lower()
             return DockerNetworks(
-                networks=bridges, pools=None, own=own, asked=False, stopped=stopped, client=engine is not None
+                networks=bridges,
+                pools=None,
+                own=own,
+                asked=False,
+                stopped=stopped,
+                client=engine is not None,
+                refusal="" if stopped or denied else said,
             )
         if engine is None:
             raise ProbeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from readiness_checks.network import (
@@ -447,13 +448,17 @@ def test_a_stopped_engine_is_another_finding() -> None:
     assert "stopped" in {one.label: one.value for one in judgement.evidence}["pools of new networks"]
 
 
-def test_bridges_without_a_docker_command_are_no_matter_of_rights() -> None:
-    """An engine that was taken away leaves its bridges: its own finding stands in the way, and no group would help."""
-    networks = replace(docker("172.17.0.0/16", pools=None), client=False)
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [({"client": False}, "no docker command"), ({"refusal": "Error: no such provider"}, "no such provider")],
+)
+def test_bridges_that_no_engine_speaks_for_are_no_matter_of_rights(why: dict[str, Any], said: str) -> None:
+    """Taken away or replaced, an engine leaves its bridges: its own finding stands in the way; no group would help."""
+    networks = replace(docker("172.17.0.0/16", pools=None), **why)
     judgement = DockerOverlap().judge(target(four(), "excs-1"), networks, answers("excs-1", redis_example="10.1.0.1"))
     assert judgement.reason is not None
     assert (judgement.reason.code, judgement.reason.by) == (Cause.BLOCKED, "vm.docker[excs-1]")
-    assert "no docker command" in {one.label: one.value for one in judgement.evidence}["pools of new networks"]
+    assert said in {one.label: one.value for one in judgement.evidence}["pools of new networks"]
 
 
 def test_a_site_of_addresses_needs_no_names() -> None:

@@ -73,7 +73,7 @@ def test_its_bridges_tell_where_the_engine_does_not(refusal: str) -> None:
     """Without the engine's answer the interfaces show the same subnets, and the pools stay unknown."""
     found = fact(refusal + ADDRESSES)
     assert (found.asked, found.pools, found.stopped) == (False, None, refusal is STOPPED)
-    assert found.client == bool(refusal)
+    assert (found.client, found.refusal) == (bool(refusal), "")
     assert [str(network) for network in found.networks] == ["docker0 172.17.0.0/16", "br-85cce8d25988 172.18.0.0/16"]
 
 

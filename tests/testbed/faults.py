@@ -977,7 +977,7 @@ MACHINES = (
     Fault(
         name="docker-is-podman",
         harm=harms.tool("excp-2", "docker", _PODMAN),
-        changes={"vm.docker[excp-2]": fail("configuration")},
+        changes={"vm.docker[excp-2]": fail("configuration"), "network.docker-overlap[excp-2]": BLOCKED},
     ),
     Fault(
         name="compose-absent",
