@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
-from readiness_reports import as_json, as_text
+from readiness_reports import as_json
 from readiness_schemas.report import ReportDocument
 
-from readiness.cli.console import complain, console, load, pack
+from readiness.cli.console import complain, console, load, on_a_terminal, pack
 from readiness.cli.live import LiveView, PlainView, View
 from readiness.cli.reports import FORMATS, prepare, write
 from readiness.gather import Event, HostEvent
@@ -103,6 +103,8 @@ def one(planned: Plan, call: Call, formats: Sequence[str]) -> int:
     if folder is None:
         typer.echo(as_json.dumps(document), nl=False)
     else:
+        from readiness_reports import as_text
+
         written = write(document, formats, folder)
         as_text.paint(console(), as_text.lines(document))
         console().print()
@@ -161,8 +163,7 @@ async def watched(
 
 
 def _view(planned: Plan) -> View:
-    screen = console()
-    return LiveView(screen, planned) if screen.is_terminal else PlainView(screen, planned)
+    return LiveView(console(), planned) if on_a_terminal() else PlainView(planned)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,12 @@ def console(*, stderr: bool = False) -> Console:
     if not shown.is_terminal:
         shown = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=100)
     return shown
+
+
+def on_a_terminal() -> bool:
+    """Whether standard output is a terminal, or is to be taken for one; a pipe is known for one without rich."""
+    wished = any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+    return (sys.stdout.isatty() or wished) and console().is_terminal
 
 
 def say(text: str) -> None:

@@ -7,10 +7,12 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+import typer
 from readiness_reports.words import clean
 
 from readiness.gather import Event, HostEvent, ProbeEvent
 from readiness.plan import Plan
+from readiness.probe import Probe
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -31,8 +33,7 @@ class View(Protocol):
 class PlainView:
     """One line for each machine as it answers or does not; for logs and pipes."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
-        self._console = console
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._since = time.monotonic()
 
@@ -55,7 +56,7 @@ class PlainView:
             self._say(f"{event.name}: " + ("connected" if event.state == "ready" else f"not reached: {event.detail}"))
 
     def _say(self, text: str) -> None:
-        self._console.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+        typer.echo(clean(text))
 
 
 class LiveView:
@@ -74,7 +75,13 @@ class LiveView:
             for name in probe.vantages:
                 self._hosts.setdefault(name, HostEvent(name, "connecting"))
                 self._asked[name] += 1
-        self._waiting = {instance.id: set(instance.probes) for instance in plan.instances}
+        self._open: Counter[str] = Counter()
+        self._waiting: dict[Probe[object], list[str]] = {}
+        for instance in plan.instances:
+            for probe in set(instance.probes):
+                self._open[instance.id] += 1
+                self._waiting.setdefault(probe, []).append(instance.id)
+        self._decided = len(plan.instances) - len(self._open)
         self._live = Live(
             get_renderable=self._picture, console=console, refresh_per_second=10, transient=True, redirect_stderr=False
         )
@@ -96,17 +103,17 @@ class LiveView:
                 for name in event.probe.vantages:
                     self._answered[name] += 1
                     self._unread[name] += event.reason is not None
-                for waiting in self._waiting.values():
-                    waiting.discard(event.probe)
+                for waiting in self._waiting.pop(event.probe, ()):
+                    self._open[waiting] -= 1
+                    self._decided += not self._open[waiting]
 
     def _picture(self) -> Group:
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        done = sum(not waiting for waiting in self._waiting.values())
         title = (
-            f"Auditing {clean(self._plan.site.name)}: {done} of {len(self._waiting)} findings decided, "
+            f"Auditing {clean(self._plan.site.name)}: {self._decided} of {len(self._plan.instances)} findings decided, "
             f"{time.monotonic() - self._since:.0f} s"
         )
         table = Table(box=None, padding=(0, 2))

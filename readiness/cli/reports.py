@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import typer
@@ -16,7 +17,9 @@ FORMATS = {"html": "report.html", "json": "report.json", "md": "report.md", "jun
 
 
 def prepare(formats: Sequence[str]) -> None:
-    """Load what draws these formats, so that it is at hand when there is something to draw."""
+    """Load what draws these formats and prints their gist, so that it is at hand when there is something to draw."""
+    if formats:
+        import_module("readiness_reports.as_text")
     if "html" in formats:
         from readiness_reports import as_html
 
