@@ -51,8 +51,12 @@ class Line:
 
 def paint(console: Console, lines: Iterable[Line]) -> None:
     """Print lines: wrapped to a terminal's width, as they are anywhere else."""
+    if not console.is_terminal:
+        console.file.write("".join(f"{' ' * line.indent}{line.text.plain}\n" for line in lines))
+        console.file.flush()
+        return
     for line in lines:
-        if line.whole or not console.is_terminal:
+        if line.whole:
             console.print(Text(" " * line.indent) + line.text, soft_wrap=True)
             continue
         width = max(console.width - line.indent - line.hang, 20)
