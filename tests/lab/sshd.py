@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.sockets import swallowing
+
 from readiness.vantage import HostAccess
 
 LOOPBACK = "127.0.0.1"
@@ -47,6 +49,9 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path
         stdout=subprocess.DEVNULL,
     )
     return path
+
+
+black_hole = swallowing
 
 
 @dataclass(frozen=True)
@@ -290,23 +295,3 @@ def sshd_lab(folder: Path) -> Iterator[SshdLab]:
         yield lab
     finally:
         lab.stop()
-
-
-@contextmanager
-def black_hole() -> Iterator[int]:
-    """A port of loopback whose connects get no answer: its queue is full and nobody accepts."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        listener.listen(0)
-        port: int = listener.getsockname()[1]
-        fillers = []
-        try:
-            for _ in range(8):
-                filler = socket.socket()
-                filler.setblocking(False)
-                filler.connect_ex((LOOPBACK, port))
-                fillers.append(filler)
-            yield port
-        finally:
-            for filler in fillers:
-                filler.close()
