@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.sockets import swallowing
-
 from readiness.vantage import HostAccess
+from tests.lab.sockets import swallowing
 
 LOOPBACK = "127.0.0.1"
 _START = 5.0
