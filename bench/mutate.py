@@ -28,13 +28,14 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import coverage
+import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -51,6 +52,7 @@ TESTS = (
     "tests/offline/test_offline_rejudge.py",
 )
 CPU_LIMIT = 20  # seconds of processor time for one mutant, then it has timed out
+OTHERWISE = 75  # the exit status of a fork that could not take its mutant in place
 WALL_LIMIT = 900  # seconds: a mutant that sleeps; long, since a busy machine must not kill a mutant
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", "not server and not root"]
 
@@ -77,6 +79,7 @@ class Results:
     survived: set[int] = field(default_factory=set)
     timed_out: set[int] = field(default_factory=set)
     unreached: set[int] = field(default_factory=set)  # survivors that no test executes
+    otherwise: set[int] = field(default_factory=set)  # not to be replaced in place: imported afresh after all
 
 
 def modules() -> dict[str, Path]:
@@ -101,8 +104,8 @@ def changed_since(revision: str) -> set[Path]:
 class Pool:
     """So many forks at once; each writes one number before it ends."""
 
-    def __init__(self, jobs: int, on_end: Callable[[int, int | None], None]) -> None:
-        self.jobs, self.on_end = jobs, on_end
+    def __init__(self, jobs: int, on_end: Callable[[int, int | None], None], *, limited: bool = True) -> None:
+        self.jobs, self.on_end, self.limited = jobs, on_end, limited
         self.running: dict[int, int] = {}
 
     def start(self, index: int, work: Callable[[], int]) -> None:
@@ -112,9 +115,10 @@ class Pool:
         if pid == 0:
             code = 70
             try:
-                resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT + 5))
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                signal.alarm(WALL_LIMIT)
+                if self.limited:
+                    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT + 5))
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                    signal.alarm(WALL_LIMIT)
                 silence = os.open(os.devnull, os.O_RDWR)
                 for descriptor in (0, 1, 2):
                     os.dup2(silence, descriptor)
@@ -139,6 +143,8 @@ class Pool:
 def _sort(results: Results, index: int, code: int | None) -> None:
     if code == 0:
         results.survived.add(index)
+    elif code == OTHERWISE:
+        results.otherwise.add(index)
     elif code is not None and code < 0:
         results.timed_out.add(index)
     else:
@@ -202,8 +208,9 @@ class InPlace:
         pool = Pool(self.jobs, lambda index, code: self._ended(index, code, killers, recent))
         gc.collect()
         gc.freeze()
+        self._unchanged(items, reached, process)
         said = time.monotonic()
-        for index, mutant in enumerate(self.mutants):
+        for index, mutant in enumerate(() if self.failed else self.mutants):
             if mutant.how is not How.IN_PLACE:
                 continue
             first, last = mutant.lines
@@ -219,6 +226,25 @@ class InPlace:
             if time.monotonic() - said > 60:
                 said = time.monotonic()
                 self.say(f"{index} of {len(self.mutants)}: {len(self.results.survived)} survived so far")
+        pool.drain()
+
+    def _unchanged(
+        self, items: Sequence[pytest.Item], reached: dict[Path, dict[int, list[int]]], process: Process
+    ) -> None:
+        """Judge each module as it is: where its own tests fail in a fork, a killed mutant would prove nothing."""
+        modules = list({mutant.path: mutant for mutant in self.mutants}.values())
+        killers = mmap.mmap(-1, 8 * max(1, len(modules)))
+
+        def ended(index: int, code: int | None) -> None:
+            if code != 0:
+                (killer,) = struct.unpack_from("q", killers, 8 * index)
+                self.failed.append(f"{modules[index].module}, unchanged: {items[killer - 1].nodeid} ({code})")
+
+        pool = Pool(self.jobs, ended, limited=False)
+        for index, mutant in enumerate(modules):
+            tests = {test for line in reached[mutant.path].values() for test in line}
+            order = sorted(tests, key=lambda test: self.seconds[test])
+            pool.start(index, lambda m=mutant, o=order, i=index: _judged(unchanged(m), o, items, process, killers, i))
         pool.drain()
 
     def _ended(
@@ -249,7 +275,10 @@ def _judged(
     killers: mmap.mmap,
     index: int,
 ) -> int:
-    process.take(mutant)
+    try:
+        process.take(mutant)
+    except (AssertionError, ValueError):  # a name of an outer function came or went
+        return OTHERWISE
     for place, test in enumerate(order):
         following = items[order[place + 1]] if place + 1 < len(order) else None
         if any(report.failed for report in runtestprotocol(items[test], log=False, nextitem=following)):
@@ -330,23 +359,47 @@ class _Mutated:
         exec(compile(source, str(self.mutant.path), "exec"), module.__dict__)
 
 
-def run_afresh(mutants: Sequence[Mutant], files: dict[str, list[str]], jobs: int, results: Results) -> None:
-    """Import each mutant in a fork and run the test files that execute its module, those that do most first."""
-    pool = Pool(jobs, lambda index, code: _sort(results, index, code))
+def unchanged(mutant: Mutant) -> Mutant:
+    """A mutant that changes nothing: what a fork does with it, it does without any."""
+    return replace(mutant, start=0, end=0, text="")
+
+
+def run_afresh(mutants: Sequence[Mutant], files: dict[str, list[str]], jobs: int, results: Results) -> list[str]:
+    """Import each mutant in a fork and run the test files that execute its module, those that do most first.
+
+    Returns:
+        What fails without any change, then nothing else has been run.
+    """
+    failed: list[str] = []
 
     def work(mutant: Mutant) -> int:
         sys.meta_path.insert(0, _Mutated(mutant))
         sys.dont_write_bytecode = True
         return int(pytest.main([*PYTEST, *files[mutant.module][:6], "tests/test_packs.py"]))
 
-    for index, mutant in enumerate(mutants):
-        if mutant.how is How.AFRESH:
-            if not files.get(mutant.module):
-                results.survived.add(index)
-                results.unreached.add(index)
-                continue
-            pool.start(index, lambda m=mutant: work(m))
+    chosen = [
+        (index, mutant)
+        for index, mutant in enumerate(mutants)
+        if mutant.how is How.AFRESH or index in results.otherwise
+    ]
+    controls = list({mutant.path: mutant for _, mutant in chosen if files.get(mutant.module)}.values())
+    pool = Pool(
+        jobs,
+        lambda index, code: failed.append(f"{controls[index].module}, unchanged ({code})") if code != 0 else None,
+        limited=False,
+    )
+    for index, mutant in enumerate(controls):
+        pool.start(index, lambda m=mutant: work(unchanged(m)))
     pool.drain()
+    pool = Pool(jobs, lambda index, code: _sort(results, index, code))
+    for index, mutant in () if failed else chosen:
+        if not files.get(mutant.module):
+            results.survived.add(index)
+            results.unreached.add(index)
+            continue
+        pool.start(index, lambda m=mutant: work(m))
+    pool.drain()
+    return failed
 
 
 # ------------------------------------------------------------------------------------------------------------ report
@@ -386,7 +439,10 @@ def _in_place(mutants: Sequence[Mutant], jobs: int, *, aloud: bool) -> dict[str,
         "failed": failed,
         "files": plugin.files,
         "tests": len(plugin.seconds),
-        **{name: sorted(getattr(results, name)) for name in ("killed", "survived", "timed_out", "unreached")},
+        **{
+            name: sorted(getattr(results, name))
+            for name in ("killed", "survived", "timed_out", "unreached", "otherwise")
+        },
     }
 
 
@@ -425,6 +481,9 @@ def main() -> int:
     if options.since:
         changed = changed_since(options.since)
         chosen = {name: path for name, path in chosen.items() if path in changed}
+    # a busy machine must fail no test, and every run must draw the same examples
+    hypothesis.settings.register_profile("mutate", deadline=None, derandomize=True, database=None, max_examples=40)
+    hypothesis.settings.load_profile("mutate")
     began = time.monotonic()
     everything = [mutant for name, path in chosen.items() for mutant in mutants_of(name, path)]
     mutants = [mutant for mutant in everything if options.wording or not mutant.wording]
@@ -440,11 +499,14 @@ def main() -> int:
         if answer["failed"]:
             say("These tests fail without any mutant:\n" + "\n".join(answer["failed"]))
             return 1
-    results = Results(*({*answer[name]} for name in ("killed", "survived", "timed_out", "unreached")))
+    results = Results(*({*answer[name]} for name in ("killed", "survived", "timed_out", "unreached", "otherwise")))
     _warm()
     afresh = sum(mutant.how is How.AFRESH for mutant in mutants)
     say(f"in place: {len(results.survived)} survived; {afresh} mutants are imported afresh")
-    run_afresh(mutants, answer["files"], options.jobs, results)
+    failed = run_afresh(mutants, answer["files"], options.jobs, results)
+    if failed:
+        say("These tests fail without any mutant:\n" + "\n".join(failed))
+        return 1
     return report(everything, mutants, results, chosen, options, int(answer["tests"]), time.monotonic() - began)
 
 

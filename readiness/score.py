@@ -73,7 +73,7 @@ def score(standings: Sequence[Standing]) -> Score:
     earned = sum((each.earned for each in standings), Fraction(0))
     possible = sum((each.weight for each in standings), Fraction(0))
     value = None if possible == 0 else int(earned * 1000 / possible) / 10
-    return Score(value=value, earned=round(float(earned), 2), possible=round(float(possible), 2))
+    return Score(value=value, earned=round(float(earned), 2), possible=float(possible))
 
 
 def coverage(findings_of: Sequence[tuple[Requirement, Sequence[Finding]]]) -> Coverage:

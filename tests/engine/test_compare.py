@@ -70,5 +70,7 @@ def test_an_identity_that_cannot_be_read_is_none() -> None:
         return cast(ObservationDocument, {"probe": probe.key, "vantage": vantage, "response": response})
 
     whole = json.dumps({"output": "boot_id abc\nmachine_id def\nhostname a\n", "status": 0})
-    side = Side((), [seen("a", "nonsense"), seen("b", None), {**seen("c", whole), "probe": "another"}])  # type: ignore[list-item]
-    assert side.identities == {}
+    strange = cast(ObservationDocument, {**seen("c", whole), "probe": "another"})
+    unread = [seen("a", "nonsense"), seen("b", None), strange]
+    assert Side((), unread).identities == {}
+    assert set(Side((), [*unread, *unread]).identities) == set()

@@ -103,6 +103,14 @@ def test_a_date_counts_to_the_end_of_its_day() -> None:
     assert [notice.kind for notice in notices] == ["expiring"]
 
 
+@pytest.mark.parametrize(("days", "kinds"), [(29, ["expiring"]), (30, ["expiring"]), (31, [])])
+def test_thirty_days_before_its_end_it_is_announced(days: int, kinds: list[str]) -> None:
+    """Time enough to have it signed again."""
+    (settled,), notices = overlay([finding(Status.FAIL)], [], [waiver(expires=TODAY + timedelta(days=days))], at=NOON)
+    assert settled.waiver is not None
+    assert [notice.kind for notice in notices] == kinds
+
+
 @pytest.mark.parametrize(
     ("pattern", "covered"),
     [("excs-1", {"excs-1"}), ("ex*-1", {"excs-1", "exas-1"}), ("*", {"excs-1", "exas-1", "[::1]:6379"})],

@@ -139,3 +139,35 @@ def test_status_reads_a_report_whose_site_file_it_does_not_understand(tmp_path: 
     document["site"]["declared"]["unheard_of"] = True
     path = written(as_json.seal_digest(document), tmp_path / "r")
     assert call("status", path, "--at", "2026-11-24").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocks"),
+    [
+        ({}, True),
+        ({"status": "fail"}, True),
+        ({"status": "manual"}, True),
+        ({"status": "warn"}, False),
+        ({"status": "pass"}, False),
+        ({"origin": "beyond"}, False),
+        ({"obligation": "optional"}, False),
+        ({"obligation": "recommended"}, False),
+        ({"waiver": {"expires": "2027-01-01", "approved_by": "Board", "reference": "CHG2"}}, False),
+        ({"attestation": {"expires": None, "by": "Jane", "reference": "CHG1"}}, False),
+        ({"status": "fail", "attestation": {"expires": None, "by": "Jane", "reference": "CHG1"}}, True),
+    ],
+)
+def test_what_blocks_at_any_time(document: ReportDocument, changes: dict[str, object], blocks: bool) -> None:
+    """A mandatory finding of the page that failed or is open, unless somebody has taken it upon himself."""
+    kernel = by_id(document)["vm.kernel[excs-1]"]
+    assert kernel["status"] == "unknown"
+    kernel.update(changes)  # type: ignore[typeddict-item]
+    assert ("vm.kernel[excs-1]" in freshness(document, NOON).never_proven) is blocks
+
+
+def test_a_proof_holds_up_to_its_last_moment(document: ReportDocument) -> None:
+    """At that very moment it is fresh, and a second of rounding makes no certificate's end of it."""
+    last = datetime.fromisoformat(by_id(document)[SIP]["valid_until"] or "")
+    assert SIP not in {each.finding for each in freshness(document, last).stale}
+    later = freshness(document, last + timedelta(microseconds=1), usual={"connectivity.sip-server": timedelta(days=7)})
+    assert [each.ends_itself for each in later.stale if each.finding == SIP] == [False]
