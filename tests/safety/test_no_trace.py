@@ -7,7 +7,7 @@ import contextlib
 import os
 import random
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ import pytest
 from readiness_reports import as_json
 
 from tests.lab.command_line import Ended, clean_environment, command, ended
+from tests.lab.ground import busy
 from tests.lab.sockets import serving, silent, swallowing
 from tests.lab.sshd import Account, Sshd, free_port, sshd_lab
 from tests.lab.traces import Traces, gone, traces
@@ -27,6 +28,12 @@ pytestmark = [
 ]
 
 PASSWORD = "c4nary-Of-The-Login"
+KILLED, INTERRUPTED, CUT = 8, 20, 3
+"""Random moments at which an auditor is killed, Ctrl-C is pressed, and the network is cut."""
+
+CUT_OFF = 20.0
+"""Seconds that a machine may take to be as before once it hears no more of the auditor: a script's limit and some."""
+
 LETTING_GO = 5.0
 """Seconds that machines may take to be as before once the auditor is gone."""
 
@@ -43,11 +50,16 @@ class Machines:
     def homes(self) -> tuple[Path, ...]:
         return tuple(host.home for host in self.hosts.values())
 
-    def traces(self) -> Traces:
-        return traces(self.accounts, self.homes)
+    @property
+    def users(self) -> tuple[Path, ...]:
+        """What each machine has for /etc/passwd and its like."""
+        return tuple(path for name in self.hosts for path in sorted((self.folder / name).glob("etc-*")))
 
-    def gone(self) -> tuple[Traces, float]:
-        return gone(self.accounts, self.homes, within=LETTING_GO + 5)
+    def traces(self) -> Traces:
+        return traces(self.accounts, self.homes, self.users)
+
+    def gone(self, *, within: float = LETTING_GO + 5, but: str = "") -> tuple[Traces, float]:
+        return gone(self.accounts, self.homes, self.users, within=within, but=but)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +75,49 @@ def machines() -> Iterator[Machines]:
                 lines = ["PasswordAuthentication yes"] + ["AllowTcpForwarding no"] * (name == "exas-1")
                 hosts[name] = lab.start(name, *lines, account=account)
             yield Machines(hosts, tuple(range(first, first + 4)), Path(folder))
+
+
+class Wire:
+    """What carries the auditor's connections to one machine; once ``cut``, nothing passes, not even a goodbye."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._pairs: list[asyncio.StreamWriter] = []
+        self._work: set[asyncio.Task[None]] = set()
+        self.uncut = asyncio.Event()
+        self.uncut.set()
+        self.port = 0
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        for writer in self._pairs:
+            writer.transport.abort()
+
+    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        far, forth = await asyncio.open_connection("127.0.0.1", self._to)
+        self._pairs += [back, forth]
+        for source, sink in ((near, forth), (far, back)):
+            task = asyncio.create_task(self._pass_on(source, sink))
+            self._work.add(task)
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                data = await source.read(65536)
+                await self.uncut.wait()
+                if not data:
+                    sink.close()
+                    return
+                sink.write(data)
+                await sink.drain()
 
 
 @pytest.fixture
@@ -108,8 +163,14 @@ class Watch:
             await asyncio.sleep(0.1)
 
 
-async def run(site: Path, *, until: float | None = None, by: signal.Signals = signal.SIGINT, times: int = 1) -> Ended:
-    """Audit a site; a signal comes so many seconds after the first machine was connected, so many times."""
+async def run(
+    site: Path,
+    *,
+    until: float | None = None,
+    by: signal.Signals | Callable[[], None] = signal.SIGINT,
+    times: int = 1,
+) -> Ended:
+    """Audit a site; a signal, or what it stands for, comes so long after the first machine was connected."""
     process = await command(site, environment=clean_environment(site.parent) | {"LOGIN": PASSWORD})
     assert process.stdout is not None
     said = b""
@@ -119,11 +180,13 @@ async def run(site: Path, *, until: float | None = None, by: signal.Signals = si
         said += line
     if until is not None:
         await asyncio.sleep(until)
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(by)
-        await asyncio.sleep(0.1)
-        for _ in range(times - 1):
-            process.send_signal(by)
+        for number in range(times):
+            if not isinstance(by, signal.Signals):
+                by()
+                continue
+            await asyncio.sleep(0.1 if number else 0)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(by)
     return await ended(site, process, said=said)
 
 
@@ -146,7 +209,7 @@ async def test_an_audit_leaves_nothing(machines: Machines, site: Path) -> None:
     assert {path.name for path in site.parent.iterdir()} == {"site.yaml", "site-out", "tmp"}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(KILLED))
 async def test_a_killed_auditor_leaves_nothing(machines: Machines, site: Path, seed: int) -> None:
     """SIGKILL at any moment: the machines notice by themselves and are as before within seconds."""
     before = machines.traces()
@@ -161,7 +224,7 @@ async def test_a_killed_auditor_leaves_nothing(machines: Machines, site: Path, s
     assert not any((site.parent / "tmp").iterdir())
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(INTERRUPTED))
 async def test_ctrl_c_leaves_a_whole_report_and_nothing_else(machines: Machines, site: Path, seed: int) -> None:
     """Ctrl-C at any moment of the asking: exit 130, every planned finding reported, marked incomplete, nothing left."""
     before = machines.traces()
@@ -189,4 +252,40 @@ async def test_a_second_ctrl_c_ends_it_at_once_and_leaves_nothing(machines: Mach
     assert "Traceback" not in found.err
     assert after == before
     assert took < LETTING_GO
+    assert not any((site.parent / "tmp").iterdir())
+
+
+def rewire(site: Path, known_hosts: Path, ports: Mapping[int, int]) -> None:
+    """Have a site file lead to other ports of the same machines."""
+    text, known = site.read_text(), known_hosts.read_text()
+    for port, other in ports.items():
+        text = text.replace(f"port: {port}}}", f"port: {other}}}")
+        known = known.replace(f"]:{port} ", f"]:{other} ")
+    (site.parent / "known_hosts").write_text(known)
+    site.write_text(text.replace(str(known_hosts), str(site.parent / "known_hosts")))
+
+
+@pytest.mark.parametrize("seed", range(CUT))
+async def test_a_cut_network_leaves_nothing(machines: Machines, site: Path, seed: int) -> None:
+    """The machines hear no goodbye: what we run there ends by itself, and the report says what could not be learnt."""
+    before = machines.traces()
+    moment = random.Random(200 + seed).uniform(0.0, 2.0)
+    async with contextlib.AsyncExitStack() as wires:
+        carried = {host.port: await wires.enter_async_context(Wire(host.port)) for host in machines.hosts.values()}
+        rewire(site, Path(machines.hosts["excs-1"].known_hosts), {port: wire.port for port, wire in carried.items()})
+
+        def cut() -> None:
+            for wire in carried.values():
+                wire.uncut.clear()
+
+        found = await run(site, until=moment, by=cut)
+        # The server's own part of each connection stays until it finds out: that is its administrator's business.
+        left, took = await asyncio.to_thread(machines.gone, within=CUT_OFF, but="sshd")
+        print(f"cut after {moment:.2f} s; the audit took {found.seconds:.1f} s; gone {took:.2f} s after its end")
+        assert took < CUT_OFF, left.processes
+    after, _ = await asyncio.to_thread(machines.gone)
+    assert found.status in (1, 3), found.err
+    assert {finding["status"] for finding in found.findings.values()} >= {"unknown"}
+    assert found.whole < found.bound + busy(found)
+    assert after == before
     assert not any((site.parent / "tmp").iterdir())
