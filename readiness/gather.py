@@ -127,9 +127,9 @@ class _Asking:
 
     async def everything(self) -> None:
         names = sorted({name for probe in self.plan.probes for name in probe.vantages})
-        abroad = {name for probe in self.plan.probes if not isinstance(probe, HostProbe) for name in probe.vantages}
+        abroad = {name for probe in self.plan.probes if probe.streams for name in probe.vantages}
         for name in abroad & set(self.vantages):
-            self.vantages[name].expect_paths()
+            self.vantages[name].expect_streams()
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(self._connect(name))

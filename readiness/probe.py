@@ -23,10 +23,12 @@ FactT_co = TypeVar("FactT_co", covariant=True)
 class Probe(ABC, Generic[FactT_co]):
     """One question; subclasses are frozen dataclasses whose fields are all that tells two questions apart.
 
-    ``method`` names the way it is asked, as evidence shows it: "exec prober", "INFO over SSH".
+    ``method`` names the way it is asked, as evidence shows it: "exec prober", "INFO over SSH". ``streams`` says whether
+    it may open byte streams, for which a machine gets a connection of its own.
     """
 
     method: ClassVar[str]
+    streams: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -107,6 +109,7 @@ class HostProbe(Probe[FactT_co]):
     section: ClassVar[str]
     script: ClassVar[str]
     seconds: ClassVar[int] = 8
+    streams: ClassVar[bool] = False
     privileged: ClassVar[bool] = False
     method: ClassVar[str] = "host script"
 

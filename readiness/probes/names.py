@@ -53,6 +53,7 @@ class ResolveNames(Probe[Names]):
     names: tuple[str, ...]
 
     method: ClassVar[str] = "getent ahosts"
+    streams: ClassVar[bool] = False
 
     @property
     def vantages(self) -> tuple[str, ...]:

@@ -92,6 +92,7 @@ class ReadNeighbours(Probe[Neighbours]):
     peers: tuple[str, ...]
 
     method: ClassVar[str] = "ip route, ip neigh"
+    streams: ClassVar[bool] = False
 
     @property
     def vantages(self) -> tuple[str, ...]:

@@ -408,6 +408,7 @@ class DialTcp(Probe[TcpPath]):
     control: bool = False
 
     method: ClassVar[str] = "exec prober"
+    streams: ClassVar[bool] = False
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -539,6 +540,7 @@ class MeasureLatency(Probe[Latency | TcpPath]):
     slow_ms: float = 5.0
 
     method: ClassVar[str] = "exec prober"
+    streams: ClassVar[bool] = False
 
     @property
     def vantages(self) -> tuple[str, ...]:

@@ -197,8 +197,8 @@ class Vantage(ABC):
     async def connect(self) -> None:
         """Reach the machine; a second call costs nothing, and a failure is the same for all callers."""
 
-    def expect_paths(self) -> None:  # noqa: B027 (most vantages need nothing for it)
-        """Say before ``connect`` that dials or streams will follow, so that what they need is made ready meanwhile."""
+    def expect_streams(self) -> None:  # noqa: B027 (most vantages need nothing for it)
+        """Say before ``connect`` that streams will follow, so that what they need is made ready meanwhile."""
 
     async def host_key(self) -> HostKey | None:
         """The key by which the machine proved to be itself in this run; ``None`` where it did not have to."""

@@ -67,7 +67,7 @@ class Host(Vantage):
     """A machine that takes commands and opens paths.
 
     A subclass says how it is reached: ``_control`` gives the link that scripts and look-ups use, ``_probing`` the one
-    for dials and streams, which is thrown away at the end.
+    for streams and what is dialled beside them, which is thrown away at the end.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Host(Vantage):
         self._no_commands: Reason | None = None if consent.exec else _switched_off(name)
         self._no_prober: Reason | None = None
         self._forwards = True
+        self._expects_streams = False
         self._no_relay: Reason | None = None
         self._sudo: asyncio.Future[sudo.SudoWay] | None = None
         self._sudo_refused: Reason | None = None
@@ -107,6 +108,9 @@ class Host(Vantage):
     @abstractmethod
     async def _probing(self) -> Link:
         """The link for dials and streams; the same errors."""
+
+    def expect_streams(self) -> None:
+        self._expects_streams = True
 
     async def connect(self) -> None:
         await self._control()
@@ -355,15 +359,19 @@ class Host(Vantage):
 
     # Dials
 
+    async def _dialling(self) -> Link:
+        """The link for the prober: that of the streams where there is one, which has room; no other for it alone."""
+        return await (self._probing() if self._expects_streams else self._control())
+
     async def dial(self, dial: Dial) -> tuple[Dialled, ...]:
-        link = await self._probing()
+        await self._dialling()
         if self._prober_obstacle() is None:
             try:
                 return await _shared(self._dials.add(dial))
             except ProbeError:
                 if self._prober_obstacle() is None:
                     raise
-        return await self._dial_by_forwarding(link, dial)
+        return await self._dial_by_forwarding(await self._probing(), dial)
 
     def _prober_obstacle(self) -> Reason | None:
         """Why no prober can run there, as far as we know."""
@@ -373,7 +381,7 @@ class Host(Vantage):
         token = shell.token()
         asked: list[Dial] = []
         attempts: dict[int, list[Dialled]] = {}
-        link = await self._probing()
+        link = await self._dialling()
 
         def job() -> tuple[str, float]:
             asked[:] = batch.seal()

@@ -67,10 +67,6 @@ class SshVantage(Host):
         self._exec = consent.exec
         self._links: dict[str, asyncio.Future[SshLink]] = {}
         self._lead: Lead | None = None
-        self._expects_paths = False
-
-    def expect_paths(self) -> None:
-        self._expects_paths = True
 
     async def host_key(self) -> HostKey | None:
         return (await self._link("control")).host_key
@@ -88,7 +84,7 @@ class SshVantage(Host):
         if self._lead is None:
             self._lead = Lead.new()
             self._begin("control", self._log_in(lead=self._lead))
-        if "probing" not in self._links and (self._expects_paths or purpose == "probing"):
+        if "probing" not in self._links and (self._expects_streams or purpose == "probing"):
             # It shows no credential before the first is in: where one login is refused, a second counts against the
             # account.
             self._begin("probing", self._log_in(after=self._lead))

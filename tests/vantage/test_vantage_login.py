@@ -69,16 +69,16 @@ class TestKeys:
                 await stream.close()
 
     async def test_two_at_once(self, opened: Open, lab: SshdLab, tmp_path: Path) -> None:
-        """Where paths are expected the second login goes along with the first, and shows no key before that is in."""
+        """Where streams are expected the second login goes along with the first, and shows no key before that is in."""
         server, key = lab.start("two-at-once"), make_key(tmp_path / "refused")
         async with opened(server.access()) as vantages:
-            vantages[server.name].expect_paths()
+            vantages[server.name].expect_streams()
             await vantages[server.name].connect()
             await (await vantages[server.name].stream(LOOPBACK, server.port, limit=3)).close()
         assert server.said("Accepted publickey") == 2
         refused = lab.start("two-refused", "LogLevel DEBUG")
         async with opened(refused.access(identity_file=key)) as vantages:
-            vantages[refused.name].expect_paths()
+            vantages[refused.name].expect_streams()
             with pytest.raises(ProbeError) as caught:
                 await vantages[refused.name].stream(LOOPBACK, refused.port, limit=3)
         assert caught.value.reason.code is Cause.AUTH
