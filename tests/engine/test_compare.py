@@ -6,9 +6,9 @@ import json
 from typing import cast
 
 import pytest
-from readiness_schemas.report import ObservationDocument
+from readiness_schemas.report import FindingDocument, ObservationDocument
 
-from readiness.compare import Change, Seen, Side, change, compare
+from readiness.compare import Change, Seen, Side, _about, change, compare
 from readiness.probes.linux import ReadIdentity
 
 
@@ -74,3 +74,34 @@ def test_an_identity_that_cannot_be_read_is_none() -> None:
     unread = [seen("a", "nonsense"), seen("b", None), strange]
     assert Side((), unread).identities == {}
     assert set(Side((), [*unread, *unread]).identities) == set()
+
+
+@pytest.mark.parametrize(
+    ("target", "evidence", "machines"),
+    [
+        ({"kind": "vm", "name": "excs-1", "source": None}, [], {"excs-1"}),
+        ({"kind": "edge", "name": "exas-1->excs-1:3640", "source": "exas-1"}, [], {"exas-1", "excs-1", "excs-1:3640"}),
+        ({"kind": "edge", "name": "excs-1,exas-1", "source": None}, [], {"excs-1", "exas-1"}),
+        (
+            {"kind": "edge", "name": "exas-1->[fd00::1]:22", "source": "exas-1"},
+            [],
+            {"exas-1", "[fd00::1]", "[fd00::1]:22"},
+        ),
+        ({"kind": "service", "name": "excs-1:3640", "source": None}, [], set()),
+        (
+            {"kind": "site", "name": "site", "source": None},
+            ["excs-1, exas-1", "excp-1"],
+            {"excs-1", "exas-1", "excp-1"},
+        ),
+    ],
+)
+def test_a_finding_speaks_of_the_machines_of_its_target(
+    target: dict[str, object], evidence: list[str], machines: set[str]
+) -> None:
+    """A rebuilt machine takes away what was proven on it: its own findings, its edges, and the site's as a whole."""
+    for machine in ("excs-1", "exas-1", "excp-1"):
+        finding = {
+            **{"id": "x", "status": "pass", "observed": "", "reason": None, "attestation": None, "waiver": None},
+            **{"target": target, "evidence": [{"vantage": vantage} for vantage in evidence]},
+        }
+        assert (machine in _about(cast(FindingDocument, finding))) is (machine in machines)
