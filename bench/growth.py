@@ -16,6 +16,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -656,6 +657,7 @@ def main() -> int:
     given = parser.parse_args()
     row_sizes, host_sizes, site_sizes = (ROWS, HOSTS, SITES) if not given.quick else ((10, 100), (4, 8), (1, 2))
     refused = REFUSED if not given.quick else 100
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the farm is to be cleared away then, too
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     began, load = time.monotonic(), _load()
