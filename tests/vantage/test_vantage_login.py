@@ -21,7 +21,7 @@ import pytest
 
 from readiness.model import Cause, ProbeError, Reason
 from readiness.secret import Secret, SecretRef
-from readiness.vantage import HostAccess, JumpAccess, Vantages
+from readiness.vantage import Dial, HostAccess, JumpAccess, PathVerdict, Vantages
 from tests.lab.sshd import LOOPBACK, Sshd, SshdLab, black_hole, free_port, make_key
 from tests.vantage.conftest import LIMITS, Open
 
@@ -67,6 +67,14 @@ class TestKeys:
             assert plain.said("Accepted publickey") - before == 2
             for stream in streams:
                 await stream.close()
+
+    async def test_the_prober_alone(self, opened: Open, lab: SshdLab) -> None:
+        """What is dialled where no stream is expected goes over the first connection."""
+        server = lab.start("prober-alone")
+        async with opened(server.access()) as vantages:
+            (dialled,) = await vantages[server.name].dial(Dial(address=LOOPBACK, port=server.port, attempts=1))
+        assert dialled.verdict is PathVerdict.OPEN
+        assert server.said("Accepted publickey") == 1
 
     async def test_two_at_once(self, opened: Open, lab: SshdLab, tmp_path: Path) -> None:
         """Where streams are expected the second login goes along with the first, and shows no key before that is in."""
