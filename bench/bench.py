@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import socket
 import statistics
 import subprocess
@@ -87,6 +88,7 @@ class Bar:
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no sshd stays behind
     install()
     began = datetime.now(UTC)
     load = os.getloadavg()

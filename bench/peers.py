@@ -326,8 +326,8 @@ class Peers:
         )
 
     def _masters(self, name: str) -> Path:
-        # Not below our folder: a socket's path may have about a hundred characters.
-        folder = Path("/tmp") / f"rb-{self.hosts.folder.name[-8:]}-{name[:3]}"
+        # A socket's path may have about a hundred characters, and ssh adds some to %C.
+        folder = self.hosts.folder / name[:1]
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
