@@ -139,6 +139,7 @@ class Redactor:
         self._short: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self._beginnings: re.Pattern[str] | None = None
+        self._begun: dict[str, list[str]] = {}
 
     def learn(self, secret: Secret, *, users: Iterable[str] = ()) -> None:
         """Remember a secret; ``users`` are the names it is joined with in Basic credentials."""
@@ -168,14 +169,17 @@ class Redactor:
             whole = [re.escape(form) for form in sorted(self._long, key=len, reverse=True)]
             words = [rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(self._short, key=len, reverse=True)]
             self._pattern = re.compile("|".join(whole + words))
-            self._beginnings = re.compile("|".join(sorted({re.escape(form[:_LONG]) for form in self._long})) or "(?!)")
+            self._begun = {form[:_LONG]: [] for form in self._long}
+            for form in self._long:
+                self._begun[form[:_LONG]].append(form)
+            self._beginnings = re.compile("|".join(map(re.escape, self._begun)) or "(?!)")
         return self._without_beginnings(self._pattern.sub(self.MASK, text), self._beginnings)
 
     def _without_beginnings(self, text: str, beginnings: re.Pattern[str]) -> str:
         kept, at = [], 0
         while (found := beginnings.search(text, at)) is not None:
             start = found.start()
-            end = max(_agree(text, start, form) for form in self._long)
+            end = max(_agree(text, start, form) for form in self._begun[found[0]])
             ends = end == len(text) or text.startswith(_CLOSED, end)
             cut_off = text.startswith(_CUT, end) or (ends and end - start >= _TELLING)
             kept += [text[at:start], self.MASK] if cut_off else [text[at:end]]
