@@ -127,7 +127,7 @@ class _Asking:
 
     async def everything(self) -> None:
         names = sorted({name for probe in self.plan.probes for name in probe.vantages})
-        abroad = {name for probe in self.plan.probes if probe.streams for name in probe.vantages}
+        abroad = {name for probe in self.plan.probes for name in probe.streamed_from}
         for name in abroad & set(self.vantages):
             self.vantages[name].expect_streams()
         async with asyncio.TaskGroup() as group:

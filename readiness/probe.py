@@ -35,6 +35,11 @@ class Probe(ABC, Generic[FactT_co]):
     def vantages(self) -> tuple[str, ...]:
         """Names of the machines that it is asked from."""
 
+    @property
+    def streamed_from(self) -> tuple[str, ...]:
+        """Those of its vantages from which it may open byte streams."""
+        return self.vantages if self.streams else ()
+
     @abstractmethod
     def describe(self) -> str:
         """Say the question in one line, as ``readiness plan`` prints it; never a secret's value."""

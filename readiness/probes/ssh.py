@@ -97,6 +97,10 @@ class ExchangeKeys(Probe[SshServer]):
     def vantages(self) -> tuple[str, ...]:
         return (self.vantage, self.machine)
 
+    @property
+    def streamed_from(self) -> tuple[str, ...]:
+        return (self.vantage,)
+
     def describe(self) -> str:
         where = ", else ".join(self.hosts)
         return (
