@@ -124,8 +124,9 @@ def _sockets(accounts: Collection[int]) -> Iterator[tuple[int, str, str]]:
     for table in _TABLES:
         for line in Path(table).read_text().splitlines()[1:]:
             fields = line.split()
-            local, state, account = fields[1], fields[3], int(fields[7])
-            if account in accounts and state != "06":  # TIME_WAIT belongs to nobody any more
+            local, state, account, inode = fields[1], fields[3], int(fields[7]), fields[9]
+            # A socket without an inode is no process's any more: the kernel waits for the other side to end (FIN_WAIT).
+            if account in accounts and state != "06" and inode != "0":
                 yield account, local, state
 
 
