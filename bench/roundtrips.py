@@ -23,9 +23,10 @@ WAYS = (0.0, 0.1, 0.2)
 """Seconds that a round trip takes."""
 
 EXPLANATION = """\
-The seconds grow by {slope:.1f} round trips: that is the longest chain of steps that wait for one another. By the SSH
-library's own trace over a way of one second, where every step stands alone, the chains are these. Everything that is
-not named here runs beside them.
+The seconds grow by {slope:.1f} round trips: so many wait for one
+another where nothing else is waited for. The steps below are read from the SSH library's trace and from the code, not
+counted by a machine; a chain that is longer than the slope lies beside the pauses between the dials, which last as
+long at any distance. Everything that is not named here runs beside them.
 
 | step | round trips | so far |
 | --- | ---: | ---: |
