@@ -1321,6 +1321,22 @@ BOUND = Listeners((Listener(address="0.0.0.0", port=3640, process="docker-proxy"
 
 
 @pytest.mark.parametrize(
+    ("echo", "said"),
+    [
+        (Echo.UNSAID, "could not carry a word"),
+        (Echo.NOTHING, "answered nobody else meanwhile"),
+        (Echo.UNHEARD, "did not show meanwhile that it was awake"),
+    ],
+)
+def test_what_nobody_could_say_is_told_with_its_reason(echo: Echo, said: str) -> None:
+    """An accepted connect whose other end is not known says why it is not, and accuses nobody."""
+    judged = ReachesExcsApi().judge(call_edge(), called(to_excs(caller("open")), echo), NO_LISTENERS)
+    assert judged.outcome is Outcome.UNKNOWN
+    assert judged.reason is not None
+    assert said in judged.reason.detail
+
+
+@pytest.mark.parametrize(
     ("proof", "outcome", "lane", "words"),
     [
         (called(to_excs(caller("open")), Echo.OURS), Outcome.MET, None, "the path is proven"),
@@ -1333,6 +1349,7 @@ BOUND = Listeners((Listener(address="0.0.0.0", port=3640, process="docker-proxy"
         ),
         (called(to_excs(caller("open")), Echo.FOREIGN, heard="HTTP/1.1 400"), Outcome.MISSED, Lane.ROUTE, "not excs-1"),
         (called(to_excs(caller("open")), Echo.NOTHING), Outcome.UNKNOWN, None, "could not be proven"),
+        (called(to_excs(caller("open")), Echo.UNHEARD), Outcome.UNKNOWN, None, "could not be proven"),
         (called(to_excs(caller("timeout", ms=5000.0))), Outcome.MISSED, Lane.FIREWALL, "nothing answers"),
         (called(to_excs(caller("refused"))), Outcome.MISSED, Lane.FIREWALL, "a filter resets"),
         (
