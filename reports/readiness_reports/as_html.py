@@ -172,6 +172,6 @@ def _page_style(document: ReportDocument) -> Markup:
 @cache
 def _environment() -> Environment:
     environment = sheet.new_environment()
-    environment.globals["roles"] = ROLES
+    environment.globals.update(roles=ROLES, verdicts=words.VERDICTS, verdict_shapes=words.VERDICT_SHAPES)
     environment.filters.update(minute=words.minute, score=words.score)
     return environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from readiness_schemas.report import PastRunDocument, ReportDocument, StatusWord, StepDocument, StepWord, VerdictWord
+from readiness_schemas.report import PastRunDocument, ReportDocument, StatusWord, StepDocument, StepWord
 
 from readiness_reports import words
 from readiness_reports.outline import Link, Outline
@@ -42,14 +42,9 @@ class Step:
     """One finding in both runs; ``None`` where a run, or the record of it, does not have it."""
 
     finding: str
-    kind: StepWord
     before: State | None
     after: State | None
     link: Link
-
-    @property
-    def word(self) -> str:
-        return TITLES[self.kind]
 
     @property
     def same_value(self) -> bool:
@@ -67,27 +62,6 @@ class Kept:
     @property
     def word(self) -> str:
         return TITLES[self.kind]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PastRun:
-    """One run of the site; ``id`` is empty for a run that cannot be named. Times in UTC."""
-
-    id: str
-    at: str
-    verdict: VerdictWord
-    score: float | None
-    proven: int
-    applicable: int
-    revision: str
-
-    @property
-    def shape(self) -> StatusWord:
-        return words.VERDICT_SHAPES[self.verdict]
-
-    @property
-    def said(self) -> str:
-        return words.VERDICTS[self.verdict]
 
 
 def steps(outline: Outline) -> tuple[Kept, ...]:
@@ -131,7 +105,6 @@ def _step(outline: Outline, step: StepDocument) -> Step:
         after = State(status=finding["status"], observed=_short(finding["observed"]), settled=settled)
     return Step(
         finding=step["finding"],
-        kind=step["kind"],
         before=None
         if before is None
         else State(status=before["status"], observed=_short(before["observed"]), settled=before["settled"]),
@@ -144,37 +117,24 @@ def _short(value: str) -> str:
     return value if len(value) <= VALUE else f"{value[: VALUE - 1]}…"
 
 
-def runs(document: ReportDocument) -> tuple[PastRun, ...]:
+def runs(document: ReportDocument) -> tuple[PastRunDocument, ...]:
     """The site's runs, oldest first, this one last; nothing where this is the first one that is known.
 
     A report that was judged again is no run, so it has no trend.
     """
-    if document["run"]["rejudged_from"] is not None:
+    past = document.get("history", [])
+    if document["run"]["rejudged_from"] is not None or not past:
         return ()
-    past = [_past(each) for each in document.get("history", [])]
-    coverage = document["coverage"]
-    now = PastRun(
-        id=document["run"]["id"],
-        at=document["run"]["started_at"],
+    now = PastRunDocument(
+        run_id=document["run"]["id"],
+        started_at=document["run"]["started_at"],
+        revision=document["page"]["revision"],
         verdict=document["verdict"],
         score=document["score"]["value"],
-        proven=coverage["proven"],
-        applicable=coverage["applicable"],
-        revision=document["page"]["revision"],
+        proven=document["coverage"]["proven"],
+        applicable=document["coverage"]["applicable"],
     )
-    return (*past, now) if past else ()
-
-
-def _past(run: PastRunDocument) -> PastRun:
-    return PastRun(
-        id=run["run_id"],
-        at=run["started_at"],
-        verdict=run["verdict"],
-        score=run["score"],
-        proven=run["proven"],
-        applicable=run["applicable"],
-        revision=run["revision"],
-    )
+    return (*past, now)
 
 
 def trend(document: ReportDocument) -> str:
@@ -184,8 +144,8 @@ def trend(document: ReportDocument) -> str:
         return ""
     *past, now = found
     skipped = f"{len(past) - 5} earlier, " if len(past) > 5 else ""
-    said = ", ".join(f"{words.score(run.score)} ({words.short_day(run.at)})" for run in past[-5:])
-    return f"{skipped}{said}, {words.score(now.score)} now"
+    said = ", ".join(f"{words.score(run['score'])} ({words.short_day(run['started_at'])})" for run in past[-5:])
+    return f"{skipped}{said}, {words.score(now['score'])} now"
 
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 460.0, 34.0, 436.0, 26.0, 126.0
@@ -210,7 +170,7 @@ class Trend:
     ticks: tuple[tuple[str, str], ...]
     line: str
     marks: tuple[Mark, ...]
-    runs: tuple[PastRun, ...]
+    runs: tuple[PastRunDocument, ...]
 
 
 def drawn(document: ReportDocument) -> Trend | None:
@@ -218,7 +178,7 @@ def drawn(document: ReportDocument) -> Trend | None:
     found = runs(document)
     if not found:
         return None
-    scores = [run.score for run in found if run.score is not None]
+    scores = [run["score"] for run in found if run["score"] is not None]
     floor = 10.0 * min(9, int(min(scores, default=0.0) // 10))
     step = (RIGHT - LEFT) / max(1, len(found) - 1)
 
@@ -228,26 +188,29 @@ def drawn(document: ReportDocument) -> Trend | None:
     every = max(1, len(found) // 6)
     line, joined, marks = [], False, []
     for index, run in enumerate(found):
-        at = LEFT + step * index
-        if run.score is None:
+        score, at = run["score"], LEFT + step * index
+        if score is None:
             joined = False
             continue
-        line.append(f"{'L' if joined else 'M'}{_n(at)} {_n(y(run.score))}")
+        line.append(f"{'L' if joined else 'M'}{_n(at)} {_n(y(score))}")
         joined = True
         labelled = (len(found) - 1 - index) % every == 0
         marks.append(
             Mark(
                 x=_n(at),
-                y=_n(y(run.score)),
-                text=words.score(run.score) if labelled else "",
-                shape=run.shape,
-                day=words.short_day(run.at) if labelled else "",
+                y=_n(y(score)),
+                text=words.score(score) if labelled else "",
+                shape=words.VERDICT_SHAPES[run["verdict"]],
+                day=words.short_day(run["started_at"]) if labelled else "",
             )
         )
     middle = (floor + 100) / 2
     return Trend(
         title="Scores of this site's runs, oldest first: "
-        + "; ".join(f"{words.day(run.at)} {words.score(run.score)}, {run.said}" for run in found),
+        + "; ".join(
+            f"{words.day(run['started_at'])} {words.score(run['score'])}, {words.VERDICTS[run['verdict']]}"
+            for run in found
+        ),
         ticks=tuple((_n(y(value)), f"{value:g}") for value in (floor, middle, 100.0)),
         line=" ".join(line),
         marks=tuple(marks),

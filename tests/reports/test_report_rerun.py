@@ -63,7 +63,7 @@ def test_the_trend_has_a_point_for_every_scored_run() -> None:
     """Runs stand in their order; one without a score breaks the line; all of them are in the table."""
     found = rerun.drawn(sample())
     assert found is not None
-    assert [run.score for run in found.runs] == [79.3, 69.4, 51.2, None]
+    assert [run["score"] for run in found.runs] == [79.3, 69.4, 51.2, None]
     assert [mark.shape for mark in found.marks] == ["fail", "fail", "fail"]
     assert found.line.startswith("M")
     assert found.line.count("L") == 2
